@@ -1,0 +1,85 @@
+//! Parsed values: what exists here is valid, and was checked once, before a command was made of it.
+//!
+//! Events keep these values and are read through the same parsers: a parser may become milder, never stricter for what
+//! the log may hold already.
+
+mod message;
+mod names;
+mod password;
+
+pub use message::MessageBody;
+pub use names::{DisplayName, Email, Username};
+pub use password::{Password, PasswordHash, PasswordPolicy};
+
+/// Why a text is not the value that it should be; the message is for the client and never repeats the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    #[error("must not be blank")]
+    Blank,
+    #[error("must have at least {0} characters")]
+    TooShort(usize),
+    #[error("must have at most {0} characters")]
+    TooLong(usize),
+    #[error("must not contain control characters")]
+    ControlCharacter,
+    #[error("must not contain the character NUL")]
+    Nul,
+    #[error("must be an email address")]
+    NotAnEmail,
+    #[error("must not contain '@'")]
+    AtSign,
+    #[error("must contain a letter, a digit and one of !@#$%^&*")]
+    WeakPassword,
+}
+
+fn bounded(text: &str, least: usize, most: usize) -> Result<(), Invalid> {
+    match text.chars().count() {
+        0 if least > 0 => Err(Invalid::Blank),
+        n if n < least => Err(Invalid::TooShort(least)),
+        n if n > most => Err(Invalid::TooLong(most)),
+        _ => Ok(()),
+    }
+}
+
+macro_rules! text_value {
+    ($name:ident, $parse:expr) => {
+        impl TryFrom<String> for $name {
+            type Error = $crate::values::Invalid;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                #[allow(clippy::redundant_closure_call, reason = "the parser may be a function or a closure")]
+                ($parse)(&text).map(Self)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0
+            }
+        }
+
+        impl $name {
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+use text_value;
+
+#[cfg(test)]
+mod tests {
+    use super::{Invalid, bounded};
+
+    #[test]
+    fn bounds_are_inclusive_and_count_characters() {
+        assert_eq!(bounded("", 1, 3), Err(Invalid::Blank));
+        assert_eq!(bounded("", 0, 3), Ok(()));
+        assert_eq!(bounded("é", 2, 3), Err(Invalid::TooShort(2)));
+        assert_eq!(bounded("é한", 2, 3), Ok(()));
+        assert_eq!(bounded("é한👋", 2, 3), Ok(()));
+        assert_eq!(bounded("é한👋!", 2, 3), Err(Invalid::TooLong(3)));
+    }
+}

@@ -1,0 +1,208 @@
+//! Events are contracts: what was ever written stays readable, and nothing changes without a new version.
+//!
+//! `events/<stream>.<EventName>.v<version>.json` is the payload of one sample, exactly as the log keeps it. Nothing
+//! writes these files but a person; see [`HOW_TO`].
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail in its helpers too")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use cqrs_es::Aggregate;
+use domain::chat::conversation::{Conversation, ConversationEvent};
+use domain::chat::message::{Message, MessageEvent, Usage};
+use domain::ids::{ClaimKind, ConversationId, MessageId, UserId};
+use domain::token::family::{Token, TokenEvent};
+use domain::user::claim::{Claim, ClaimEvent};
+use domain::user::{Registration, User, UserEvent};
+use domain::values::PasswordHash;
+use domain::{Event, Timestamp, UnknownEvent};
+use serde_json::Value;
+use support::Recorded;
+
+const HOW_TO: &str = "
+Logs hold events of every version that was ever released, for good. Where an event of version N has to change:
+  1. leave domain/events/<stream>.<EventName>.vN.json as it is, for ever;
+  2. name version N+1 in the stream's `events!`;
+  3. add domain/events/<stream>.<EventName>.v<N+1>.json by hand, and change the sample in domain/tests/contracts.rs;
+  4. write an upcaster, so that the old payload is still read: `#[serde(default)]` for a new field, `#[serde(alias)]`
+     for a new name, `#[serde(from)]` with the old shape for everything else.
+A new event starts with version 1 and its own file. No event and no file is ever taken away.
+";
+
+type Contracts = &'static [(&'static str, &'static str)];
+
+const STREAMS: [(&str, Contracts); 5] = [
+    (User::TYPE, UserEvent::CONTRACTS),
+    (Claim::TYPE, ClaimEvent::CONTRACTS),
+    (Token::TYPE, TokenEvent::CONTRACTS),
+    (Conversation::TYPE, ConversationEvent::CONTRACTS),
+    (Message::TYPE, MessageEvent::CONTRACTS),
+];
+
+const USER: &str = "018bcfe5-6800-7000-8000-000000000001";
+const CONVERSATION: &str = "018bcfe5-6800-7000-8000-000000000002";
+const MESSAGE: &str = "018bcfe5-6800-7000-8000-000000000003";
+
+/// One event of each kind. Every field says something, and counts are as large as their type takes.
+fn samples() -> Vec<Event> {
+    let user: UserId = USER.parse().unwrap();
+    let conversation = CONVERSATION.parse().unwrap();
+    let mut samples = vec![
+        Event::User(user, UserEvent::UserRegistered(registration())),
+        Event::Claim(MESSAGE.parse().unwrap(), ClaimEvent::Claimed { kind: ClaimKind::Username, by: user }),
+        Event::Token(MESSAGE.parse().unwrap(), TokenEvent::TokenIssued { user, expires_at: moment() }),
+        Event::Conversation(conversation, ConversationEvent::ConversationStarted { owner: user }),
+        Event::Conversation(conversation, ConversationEvent::ConversationDeleted { owner: user }),
+    ];
+    samples.extend(messages(conversation, user).map(|event| Event::Message(MESSAGE.parse().unwrap(), event)));
+    samples
+}
+
+fn registration() -> Registration {
+    Registration {
+        username: Some("Ada".to_owned().try_into().unwrap()),
+        email: Some("Ada@Example.org".to_owned().try_into().unwrap()),
+        name: Some("Ada Lovelace 👩\u{200d}🚀".to_owned().try_into().unwrap()),
+        password_hash: PasswordHash::new("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA".to_owned()),
+    }
+}
+
+fn moment() -> Timestamp {
+    Timestamp::from_micros(1_700_000_900_123_456)
+}
+
+fn messages(conversation: ConversationId, owner: UserId) -> [MessageEvent; 3] {
+    let to: MessageId = MESSAGE.parse().unwrap();
+    let body = "  It's \"quoted\" \\ 안녕 👋\n\tnext line ".to_owned().try_into().unwrap();
+    let usage = Usage { prompt_tokens: u32::MAX, completion_tokens: u32::MAX - 1 };
+    [
+        MessageEvent::MessagePosted { conversation, owner, body },
+        MessageEvent::ReplyRequested { conversation, owner, to, model: "openai/gpt-4o-mini".to_owned() },
+        MessageEvent::ReplyCompleted { text: "You said: '안녕'.\n".to_owned(), model: "rules".to_owned(), usage },
+    ]
+}
+
+fn file_name(stream: &str, event: &str, version: &str) -> String {
+    format!("{stream}.{event}.v{version}.json")
+}
+
+/// Every golden file, by its name.
+fn golden() -> BTreeMap<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
+    let files = folder.read_dir().unwrap().map(|file| file.unwrap());
+    files.map(|file| (file.file_name().into_string().unwrap(), std::fs::read_to_string(file.path()).unwrap())).collect()
+}
+
+/// A sample with its golden payload.
+fn samples_and_golden() -> Vec<(Event, Recorded, String)> {
+    let files = golden();
+    let with_golden = |event: Event| {
+        let recorded = Recorded::of(&event);
+        let name = file_name(recorded.stream, &recorded.name, &recorded.version);
+        let payload = files.get(&name).unwrap_or_else(|| missing(&name, &recorded.payload));
+        (event, recorded, payload.clone())
+    };
+    samples().into_iter().map(with_golden).collect()
+}
+
+fn missing(name: &str, payload: &Value) -> ! {
+    panic!("domain/events/{name} is missing; the payload is now\n{payload:#}\n{HOW_TO}")
+}
+
+#[test]
+fn every_event_has_one_sample() {
+    let listed = STREAMS.iter().flat_map(|(stream, contracts)| {
+        contracts.iter().map(|(name, version)| ((*stream).to_owned(), (*name).to_owned(), (*version).to_owned()))
+    });
+    let sampled = samples().iter().map(Recorded::of).map(|it| (it.stream.to_owned(), it.name, it.version)).collect();
+    let (mut listed, mut sampled): (Vec<_>, Vec<_>) = (listed.collect(), sampled);
+    listed.sort();
+    sampled.sort();
+    assert_eq!(sampled, listed, "samples (left) are not exactly what CONTRACTS name (right)\n{HOW_TO}");
+}
+
+#[test]
+fn every_version_of_every_event_has_its_file_and_no_file_is_without_an_event() {
+    let mut wanted = BTreeSet::new();
+    for (stream, contracts) in STREAMS {
+        for (name, newest) in contracts {
+            let newest: u32 = newest.parse().unwrap();
+            wanted.extend((1..=newest).map(|version| file_name(stream, name, &version.to_string())));
+        }
+    }
+    let found: BTreeSet<_> = golden().into_keys().collect();
+    let missing: Vec<_> = wanted.difference(&found).collect();
+    let strange: Vec<_> = found.difference(&wanted).collect();
+    assert!(missing.is_empty(), "domain/events lacks {missing:?}\n{HOW_TO}");
+    assert!(strange.is_empty(), "domain/events has files of no known event and version: {strange:?}\n{HOW_TO}");
+}
+
+#[test]
+fn every_sample_is_written_as_its_golden_payload() {
+    for (_, recorded, payload) in samples_and_golden() {
+        let Recorded { stream, name, version, payload: written, .. } = recorded;
+        let golden: Value = serde_json::from_str(&payload).unwrap();
+        assert_eq!(
+            written, golden,
+            "the {stream} event {name} changed, but not its version {version}; it is now\n{written:#}\n{HOW_TO}"
+        );
+    }
+}
+
+#[test]
+fn every_golden_payload_is_read_as_its_sample() {
+    for (event, recorded, payload) in samples_and_golden() {
+        let read = Event::decode(recorded.stream, &recorded.id, &payload);
+        let read = read.unwrap_or_else(|error| unreadable(&recorded.name, &error));
+        assert_eq!(read, event, "{HOW_TO}");
+    }
+}
+
+#[test]
+fn every_version_that_was_ever_written_can_be_read() {
+    for (name, payload) in golden() {
+        let stream = name.split('.').next().unwrap();
+        Event::decode(stream, MESSAGE, &payload).unwrap_or_else(|error| unreadable(&name, &error));
+    }
+}
+
+fn unreadable(name: &str, error: &UnknownEvent) -> ! {
+    panic!("{name} can't be read any more: {error:?}\n{HOW_TO}")
+}
+
+/// A field that is empty in its sample could be dropped or renamed unseen.
+#[test]
+fn samples_leave_nothing_out() {
+    for event in samples() {
+        assert!(!format!("{event:?}").contains("None"), "a sample must fill every field: {event:?}");
+    }
+}
+
+/// Takes each field out of each golden payload in turn: none may be read from nowhere.
+#[test]
+fn every_field_of_a_golden_payload_is_read() {
+    for (event, recorded, payload) in samples_and_golden() {
+        let golden: Value = serde_json::from_str(&payload).unwrap();
+        let fields = fields("", &golden);
+        assert!(fields.len() > 1, "{} has no fields", recorded.name);
+        for (parent, field) in fields {
+            let mut without = golden.clone();
+            without.pointer_mut(&parent).and_then(Value::as_object_mut).unwrap().remove(&field).unwrap();
+            let read = Event::decode(recorded.stream, &recorded.id, &without.to_string());
+            assert!(!read.is_ok_and(|it| it == event), "{}: nobody reads {parent}/{field}", recorded.name);
+        }
+    }
+}
+
+/// Every field at any depth: the JSON pointer to its object, and its name.
+fn fields(at: &str, value: &Value) -> Vec<(String, String)> {
+    let inner = value.as_object().into_iter().flatten().flat_map(|(name, value)| {
+        let mut below = fields(&format!("{at}/{name}"), value);
+        below.push((at.to_owned(), name.clone()));
+        below
+    });
+    inner.collect()
+}

@@ -1,0 +1,292 @@
+//! Laws: what holds whatever is typed, and after whatever commands.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail in its helpers too")]
+
+#[path = "laws/commands.rs"]
+mod commands;
+#[path = "laws/life.rs"]
+mod life;
+mod support;
+#[path = "laws/texts.rs"]
+mod texts;
+
+use cqrs_es::DomainEvent;
+use domain::chat::conversation::{Conversation, ConversationCommand, ConversationError, ConversationEvent};
+use domain::chat::message::Message;
+use domain::ids::{ClaimId, ClaimKind};
+use domain::token::family::{Token, TokenError, TokenEvent};
+use domain::user::claim::Claim;
+use domain::user::{User, UserError, UserEvent};
+use domain::values::{DisplayName, Email, Invalid, MessageBody, Password, PasswordPolicy, Username};
+use domain::{Event, Timestamp};
+use life::{Commands, Life, Living, replay};
+use proptest::prelude::*;
+use support::Recorded;
+use uuid::Uuid;
+
+type Law = Result<(), TestCaseError>;
+
+/// A found case becomes a test of its own, so none is kept in a file beside these.
+fn config() -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// The same commands give the same events; the events alone give the same state, as they are and through the log's JSON;
+/// and a refused command changes nothing.
+fn replay_is_deterministic<A: Living>(commands: &Commands<A>) -> Law {
+    let life = Life::<A>::of(commands);
+    prop_assert_eq!(&Life::of(commands), &life);
+    let events = life.events();
+    prop_assert_eq!(&replay::<A>(events.clone()), &life.end);
+    let log = serde_json::to_string(&events).unwrap();
+    prop_assert_eq!(&replay::<A>(serde_json::from_str(&log).unwrap()), &life.end);
+    for step in &life.steps {
+        let refused_or_nothing = step.answer.as_ref().map_or(true, Vec::is_empty);
+        prop_assert!(!refused_or_nothing || step.before == step.after, "{:?} changed its state", step);
+    }
+    Ok(())
+}
+
+/// A state that is kept between commands is the same when it comes back.
+fn state_survives_json<A: Living>(commands: &Commands<A>) -> Law {
+    let life = Life::<A>::of(commands);
+    let kept = serde_json::to_string(&life.end).unwrap();
+    prop_assert_eq!(serde_json::from_str::<A>(&kept).unwrap(), life.end);
+    Ok(())
+}
+
+fn events_survive_the_log<A: Living<Id: From<Uuid>>>(
+    commands: &Commands<A>,
+    id: u128,
+    wrap: fn(A::Id, A::Event) -> Event,
+) -> Law {
+    for event in Life::<A>::of(commands).events() {
+        let event = wrap(Uuid::from_u128(id).into(), event);
+        let Recorded { stream, id, name, payload, .. } = Recorded::of(&event);
+        prop_assert_eq!(payload.as_object().unwrap().keys().collect::<Vec<_>>(), [&name]);
+        prop_assert_eq!(Event::decode(stream, &id, &payload.to_string()).unwrap(), event);
+    }
+    Ok(())
+}
+
+macro_rules! every_aggregate {
+    ($($name:ident: $state:ident),+) => {$(
+        mod $name {
+            use super::*;
+
+            proptest! {
+                #![proptest_config(config())]
+
+                #[test]
+                fn replay_is_deterministic(commands in commands::$name()) {
+                    super::replay_is_deterministic::<$state>(&commands)?;
+                }
+
+                #[test]
+                fn state_survives_json(commands in commands::$name()) {
+                    super::state_survives_json::<$state>(&commands)?;
+                }
+
+                #[test]
+                fn events_survive_the_log(commands in commands::$name(), id: u128) {
+                    super::events_survive_the_log::<$state>(&commands, id, Event::$state)?;
+                }
+            }
+        }
+    )+};
+}
+
+every_aggregate!(user: User, claim: Claim, token: Token, conversation: Conversation, message: Message);
+
+fn names<A: Living>(life: &Life<A>) -> Vec<String> {
+    life.events().iter().map(DomainEvent::event_type).collect()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_user_registers_once_under_some_name_and_stays_who_they_are(commands in commands::user()) {
+        let life = Life::<User>::of(&commands);
+        for step in &life.steps {
+            match (step.before.active(), &step.answer) {
+                (None, Ok(events)) => {
+                    let who = step.after.active().unwrap();
+                    prop_assert!(who.username.is_some() || who.email.is_some());
+                    prop_assert_eq!(events, &vec![UserEvent::UserRegistered(who.clone())]);
+                }
+                (None, Err(error)) => prop_assert_eq!(error, &UserError::Nameless),
+                (Some(_), answer) => prop_assert_eq!(answer, &Err(UserError::AlreadyRegistered)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_claims_holder_never_changes(commands in commands::claim()) {
+        let life = Life::<Claim>::of(&commands);
+        prop_assert!(life.events().len() <= 1);
+        for step in &life.steps {
+            prop_assert!(step.after.holder().is_some());
+            prop_assert!(step.before.holder().is_none() || step.before.holder() == step.after.holder());
+        }
+    }
+
+    #[test]
+    fn a_token_is_issued_once_and_never_for_the_past(commands in commands::token()) {
+        let life = Life::<Token>::of(&commands);
+        for (number, step) in life.steps.iter().enumerate() {
+            match step.answer.as_deref() {
+                Ok([TokenEvent::TokenIssued { user, expires_at }]) => {
+                    prop_assert_eq!(number, 0);
+                    prop_assert!(*expires_at >= step.now);
+                    prop_assert_eq!(&step.after, &Token::Issued { user: *user, expires_at: *expires_at });
+                }
+                Ok(events) => prop_assert!(false, "{events:?}"),
+                Err(error) => prop_assert_eq!((number > 0, error), (true, &TokenError::AlreadyIssued)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_conversation_is_started_then_deleted_by_the_same_person(commands in commands::conversation()) {
+        match Life::<Conversation>::of(&commands).events().as_slice() {
+            [] | [ConversationEvent::ConversationStarted { .. }] => {}
+            [ConversationEvent::ConversationStarted { owner }, ConversationEvent::ConversationDeleted { owner: by }] => {
+                prop_assert_eq!(owner, by);
+            }
+            events => prop_assert!(false, "{events:?}"),
+        }
+    }
+
+    #[test]
+    fn a_deleted_conversation_accepts_nothing(commands in commands::conversation()) {
+        for step in Life::<Conversation>::of(&commands).steps {
+            if step.before == Conversation::Deleted {
+                prop_assert!(step.answer.is_err(), "{:?}", step);
+                prop_assert_eq!(step.after, Conversation::Deleted);
+            }
+        }
+    }
+
+    #[test]
+    fn only_its_owner_enters_or_deletes_a_conversation(commands in commands::conversation()) {
+        for step in Life::<Conversation>::of(&commands).steps {
+            if let ConversationCommand::Enter { by } | ConversationCommand::Delete { by } = step.command {
+                let may = step.before == Conversation::Open { owner: by };
+                let refused = step.answer == Err(ConversationError::NotFound);
+                prop_assert_eq!(refused, !may, "{:?}", step);
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_is_posted_or_it_is_a_reply_completed_at_most_once(commands in commands::message()) {
+        let names = names(&Life::<Message>::of(&commands));
+        let lives: [&[&str]; 4] =
+            [&[], &["MessagePosted"], &["ReplyRequested"], &["ReplyRequested", "ReplyCompleted"]];
+        prop_assert!(lives.iter().any(|life| names == *life), "{names:?}");
+    }
+}
+
+/// What is kept can be read again, and is then the same.
+fn parsing_twice_is_parsing_once<V>(text: &str, as_str: fn(&V) -> &str) -> Law
+where
+    V: TryFrom<String, Error = Invalid> + Into<String> + Clone + PartialEq + std::fmt::Debug,
+{
+    if let Ok(value) = V::try_from(text.to_owned()) {
+        let kept = as_str(&value).to_owned();
+        prop_assert_eq!(V::try_from(kept.clone()), Ok(value.clone()));
+        prop_assert_eq!(value.into(), kept);
+    }
+    Ok(())
+}
+
+/// What every name promises, however it was typed.
+fn is_one_clean_line(kept: &str, most: usize) -> bool {
+    kept.trim() == kept && (1..=most).contains(&kept.chars().count()) && !kept.contains(char::is_control)
+}
+
+fn username(text: String) -> String {
+    Username::try_from(text).unwrap().key()
+}
+
+fn email(text: String) -> String {
+    Email::try_from(text).unwrap().key()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn parsing_is_idempotent(text in texts::typed()) {
+        parsing_twice_is_parsing_once(&text, Username::as_str)?;
+        parsing_twice_is_parsing_once(&text, Email::as_str)?;
+        parsing_twice_is_parsing_once(&text, DisplayName::as_str)?;
+        parsing_twice_is_parsing_once(&text, MessageBody::as_str)?;
+    }
+
+    #[test]
+    fn what_is_parsed_is_clean(text in texts::typed()) {
+        let clean = |kept: Result<&str, &Invalid>, most| kept.map_or(true, |kept| is_one_clean_line(kept, most));
+        let username = Username::try_from(text.clone());
+        prop_assert!(clean(username.as_ref().map(Username::as_str), 50));
+        let email = Email::try_from(text.clone());
+        prop_assert!(clean(email.as_ref().map(Email::as_str), 254));
+        let name = DisplayName::try_from(text.clone());
+        prop_assert!(clean(name.as_ref().map(DisplayName::as_str), 100));
+        prop_assert!(username.is_err() || email.is_err(), "a user name that is an email");
+    }
+
+    #[test]
+    fn space_around_a_name_changes_nothing(name in texts::username(), before in r"\s{0,3}", after in r"\s{0,3}") {
+        prop_assert_eq!(Username::try_from(format!("{before}{}{after}", name.as_str())), Ok(name));
+    }
+
+    #[test]
+    fn a_key_is_its_own_key(name in texts::username(), mail in texts::email()) {
+        prop_assert_eq!(email(mail.key()), mail.key());
+        // A few letters are longer when small: their key may be no user name, but it stays the same.
+        prop_assert_eq!(name.key().to_lowercase(), name.key());
+    }
+
+    #[test]
+    fn keys_ignore_the_case_of_ascii_whatever_stands_beside_it(name in texts::username(), mail in texts::email()) {
+        for (name_key, mail_key) in [
+            (username(name.as_str().to_ascii_uppercase()), email(mail.as_str().to_ascii_uppercase())),
+            (username(name.as_str().to_ascii_lowercase()), email(mail.as_str().to_ascii_lowercase())),
+        ] {
+            prop_assert_eq!(name_key, name.key());
+            prop_assert_eq!(mail_key, mail.key());
+        }
+    }
+
+    #[test]
+    fn two_spellings_of_a_name_meet_in_one_claim(name in "[a-zà-öα-ρа-я][a-zà-öα-ρа-я0-9._ -]{0,48}[a-zà-öα-ρа-я]") {
+        let claim = |text: String| ClaimId::of(ClaimKind::Username, &username(text));
+        prop_assert_eq!(claim(name.to_uppercase()), claim(name.clone()));
+        prop_assert_ne!(claim(name.clone()), ClaimId::of(ClaimKind::Email, &username(name)));
+    }
+
+    #[test]
+    fn a_message_is_kept_as_it_was_typed(text in texts::typed()) {
+        if let Ok(body) = MessageBody::try_from(text.clone()) {
+            prop_assert_eq!(body.as_str(), text);
+        } else {
+            prop_assert!(text.trim().is_empty() || text.contains('\0'));
+        }
+    }
+
+    #[test]
+    fn what_may_be_chosen_may_be_presented(text in "(?s).{0,140}", mixed: bool) {
+        let policy = if mixed { PasswordPolicy::Mixed } else { PasswordPolicy::Plain };
+        let chosen = Password::chosen(text.clone(), policy).ok();
+        prop_assert!(chosen.is_none() || chosen == Password::presented(text.clone()));
+        prop_assert!(chosen.is_none_or(|password| password.as_bytes() == text.as_bytes()));
+    }
+
+    #[test]
+    fn adding_seconds_never_goes_back(micros: i64, seconds in 0..=i64::from(u32::MAX)) {
+        let now = Timestamp::from_micros(micros);
+        prop_assert!(now.plus_seconds(seconds) >= now);
+    }
+}

@@ -1,0 +1,95 @@
+//! The bus: JetStream between processes, or a ring in the one process that there is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::{Log, Position, Recorded, Ring, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::jetstream::JetStream;
+
+/// Carries events, in order, from the relay to every reader.
+#[derive(Debug, Clone)]
+pub enum Bus {
+    InProcess(Arc<Ring>),
+    Nats(Box<JetStream>),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    #[error("nats-server {0} is too old: 2.10 or newer is needed")]
+    TooOld(String),
+    #[error("NATS refused: {0}")]
+    Nats(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The bus does not hold what comes right before; see [`Bus::resume`].
+    #[error("the bus and the log are apart")]
+    Apart,
+    #[error(transparent)]
+    Log(#[from] StoreError),
+    #[error("an event can't be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Bus {
+    #[must_use]
+    pub fn in_process() -> Self {
+        Self::InProcess(Arc::default())
+    }
+
+    /// Connects to NATS, and waits for it as long as `patience`.
+    pub async fn connect(url: &str, patience: Duration) -> Result<Self, BusError> {
+        JetStream::connect(url, patience).await.map(Box::new).map(Self::Nats)
+    }
+
+    /// Up to where the bus has the log; what it holds of another log is dropped.
+    pub async fn resume(&self, log: &Log) -> Result<Position, BusError> {
+        match self {
+            Self::InProcess(ring) => {
+                let carried = *ring.head().borrow();
+                Ok(if carried == Position::START { log.head().await? } else { carried })
+            }
+            Self::Nats(jetstream) => jetstream.resume(log).await,
+        }
+    }
+
+    /// Carries events that follow on what the bus has; returns when it has them all.
+    pub async fn publish(&self, events: &[Arc<Recorded>]) -> Result<(), BusError> {
+        match self {
+            Self::InProcess(ring) => ring.push(events.iter().cloned()),
+            Self::Nats(jetstream) => jetstream.publish(events).await?,
+        }
+        Ok(())
+    }
+
+    /// The newest events that have come over the bus into this process.
+    #[must_use]
+    pub const fn tail(&self) -> &Arc<Ring> {
+        match self {
+            Self::InProcess(ring) => ring,
+            Self::Nats(jetstream) => &jetstream.tail,
+        }
+    }
+
+    /// Fills the tail until told to stop.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        match self {
+            Self::InProcess(_) => shutdown.cancelled().await,
+            Self::Nats(jetstream) => jetstream.run(shutdown).await,
+        }
+    }
+
+    /// Whether several processes share it, so that one relay serves all.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self, Self::Nats(_))
+    }
+
+    /// Whether events can travel now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        match self {
+            Self::InProcess(_) => true,
+            Self::Nats(jetstream) => jetstream.is_connected(),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Events on NATS JetStream: a stream whose sequence is the log's position.
+//!
+//! JetStream is the fast way and never the truth: what is missing here is read from the log, and the stream is made again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::header::{NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID};
+use async_nats::jetstream::consumer::DeliverPolicy;
+use async_nats::jetstream::consumer::pull::OrderedConfig;
+use async_nats::jetstream::context::{GetStreamErrorKind, PublishAckFuture, PublishErrorKind};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Stream};
+use async_nats::jetstream::{Context, ContextBuilder};
+use async_nats::{Client, ConnectOptions, HeaderMap};
+use bytes::Bytes;
+use futures::StreamExt;
+use store::{Log, Position, Recorded, Ring};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::BusError;
+use crate::subject::{ALL, subject_of};
+
+/// A connection to NATS, and what has come over it.
+#[derive(Debug, Clone)]
+pub struct JetStream {
+    client: Client,
+    context: Context,
+    pub(crate) tail: Arc<Ring>,
+}
+
+const STREAM: &str = "COLLOQUY_EVENTS";
+/// How long the stream keeps events; a reader that is further behind reads the log.
+const KEPT: Duration = Duration::from_hours(24);
+const KEPT_BYTES: i64 = 1 << 30;
+/// How long NATS may take to answer.
+const ANSWER: Duration = Duration::from_secs(2);
+const RETRY: Duration = Duration::from_millis(250);
+/// How many events are taken into the tail at once.
+const CHUNK: usize = 512;
+/// Room that a message's envelope takes of NATS' limit.
+const ENVELOPE: usize = 1_024;
+
+impl JetStream {
+    pub(crate) async fn connect(url: &str, patience: Duration) -> Result<Self, BusError> {
+        let deadline = Instant::now() + patience;
+        let client = loop {
+            match options().connect(url).await {
+                Ok(client) => break client,
+                Err(error) if Instant::now() + RETRY > deadline => return Err(refused(error)),
+                Err(error) => tracing::warn!(%error, "waiting for NATS"),
+            }
+            tokio::time::sleep(RETRY).await;
+        };
+        if !client.is_server_compatible(2, 10, 0) {
+            return Err(BusError::TooOld(client.server_info().version));
+        }
+        let context = ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).build(client.clone());
+        Ok(Self { client, context, tail: Arc::default() })
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// The position up to which the stream has this log. A stream that is gone, or another log's, is made anew.
+    pub(crate) async fn resume(&self, log: &Log) -> Result<Position, BusError> {
+        match self.context.get_stream(STREAM).await {
+            Ok(stream) => {
+                if let Some(position) = self.carried(&stream, log).await? {
+                    return Ok(position);
+                }
+                tracing::warn!("the stream holds another log; it is made anew");
+                self.context.delete_stream(STREAM).await.map_err(refused)?;
+            }
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(refused(error)),
+        }
+        let head = log.head().await?;
+        self.context.create_stream(config(head)?).await.map_err(refused)?;
+        Ok(head)
+    }
+
+    /// `None` where the stream's last event is not the log's event at that position.
+    async fn carried(&self, stream: &Stream, log: &Log) -> Result<Option<Position>, BusError> {
+        let state = &stream.cached_info().state;
+        let last = Position::new(i64::try_from(state.last_sequence).unwrap_or(i64::MAX));
+        if state.messages == 0 {
+            return Ok((last <= log.head().await?).then_some(last));
+        }
+        let message = stream.get_raw_message(state.last_sequence).await.map_err(refused)?;
+        let before = Position::new(last.get() - 1);
+        let logged = log.read(before, 1).await?;
+        let same = logged.first().is_some_and(|event| {
+            let carried = serde_json::from_slice::<Recorded>(&message.payload);
+            carried.map_or(message.payload.is_empty(), |it| {
+                (&it.stream_id, it.sequence, it.recorded_at) == (&event.stream_id, event.sequence, event.recorded_at)
+            })
+        });
+        Ok(same.then_some(last))
+    }
+
+    /// Publishes all, then awaits all: each event says which must be the one before it.
+    pub(crate) async fn publish(&self, events: &[Arc<Recorded>]) -> Result<(), BusError> {
+        let mut acks = Vec::with_capacity(events.len());
+        for event in events {
+            acks.push(self.send(event).await?);
+        }
+        for ack in acks {
+            ack.await.map_err(|error| {
+                let apart = [PublishErrorKind::WrongLastSequence, PublishErrorKind::StreamNotFound];
+                if apart.contains(&error.kind()) { BusError::Apart } else { refused(error) }
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, event: &Recorded) -> Result<PublishAckFuture, BusError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(NATS_EXPECTED_LAST_SEQUENCE, (event.position.get() - 1).to_string());
+        headers.insert(NATS_MESSAGE_ID, event.position.to_string());
+        let payload = if event.size() + ENVELOPE > self.client.server_info().max_payload {
+            // Too large for NATS: its position alone travels, and readers find a gap that the log fills.
+            Bytes::new()
+        } else {
+            serde_json::to_vec(event)?.into()
+        };
+        self.context.publish_with_headers(subject_of(event), headers, payload).await.map_err(refused)
+    }
+
+    pub(crate) async fn run(&self, shutdown: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                Err(error) = self.fill() => tracing::debug!(%error, "the tail begins again"),
+                else => {}
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(RETRY) => {}
+            }
+        }
+    }
+
+    /// Takes what the stream carries into the tail, until the stream ends or fails.
+    async fn fill(&self) -> Result<(), BusError> {
+        let stream = self.context.get_stream(STREAM).await.map_err(refused)?;
+        let reached = *self.tail.head().borrow();
+        let deliver_policy = match u64::try_from(reached.next().get()) {
+            Ok(start_sequence) if reached > Position::START => DeliverPolicy::ByStartSequence { start_sequence },
+            Ok(_) | Err(_) => DeliverPolicy::New,
+        };
+        let config = OrderedConfig { deliver_policy, ..OrderedConfig::default() };
+        let consumer = stream.create_consumer(config).await.map_err(refused)?;
+        let mut chunks = consumer.messages().await.map_err(refused)?.ready_chunks(CHUNK);
+        while let Some(chunk) = chunks.next().await {
+            let mut events = Vec::with_capacity(chunk.len());
+            for message in chunk {
+                let message = message.map_err(refused)?;
+                // What can't be read here leaves a gap, which every reader fills from the log.
+                events.extend(serde_json::from_slice::<Recorded>(&message.payload).ok().map(Arc::new));
+            }
+            self.tail.push(events);
+        }
+        Ok(())
+    }
+}
+
+fn options() -> ConnectOptions {
+    ConnectOptions::new()
+        .name("colloquy")
+        .max_reconnects(None)
+        .connection_timeout(ANSWER)
+        .request_timeout(Some(ANSWER))
+        .reconnect_delay_callback(|_| RETRY)
+}
+
+fn config(head: Position) -> Result<Config, BusError> {
+    Ok(Config {
+        name: STREAM.to_owned(),
+        subjects: vec![ALL.to_owned()],
+        first_sequence: Some(u64::try_from(head.next().get()).map_err(refused)?),
+        max_age: KEPT,
+        max_bytes: KEPT_BYTES,
+        discard: DiscardPolicy::Old,
+        ..Config::default()
+    })
+}
+
+fn is_missing(error: &async_nats::jetstream::context::GetStreamError) -> bool {
+    matches!(error.kind(), GetStreamErrorKind::JetStream(inner) if inner.error_code() == async_nats::jetstream::ErrorCode::STREAM_NOT_FOUND)
+}
+
+fn refused(error: impl std::error::Error + Send + Sync + 'static) -> BusError {
+    BusError::Nats(Box::new(error))
+}

@@ -1,0 +1,54 @@
+//! `history`: the conversations and messages that people look back on.
+
+mod apply;
+mod query;
+
+use domain::Timestamp;
+use domain::ids::{ConversationId, MessageId, UserId};
+use store::read_model::Spec;
+use store::{Position, StoreError, Tx};
+
+use crate::{Change, Projection};
+pub use query::{Clearing, Cursor, HistoryPage, HistoryQuery, conversations_of, page};
+
+/// The read model of conversations and messages.
+#[derive(Debug)]
+pub struct History;
+
+impl Projection for History {
+    const SPEC: Spec = Spec { name: "history", tables: include_str!("../../migrations/history/tables.sql") };
+
+    async fn apply(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreError> {
+        apply::apply(tx, changes).await
+    }
+}
+
+/// A message as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub id: MessageId,
+    pub conversation: ConversationId,
+    pub owner: UserId,
+    pub role: Role,
+    pub content: String,
+    pub model: Option<String>,
+    pub created_at: Timestamp,
+    pub position: Position,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    User,
+    Bot,
+}
+
+impl Role {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Bot => "bot",
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `RegisterUser` → `Claimed`, `Claimed`, `UserRegistered`: names and account in one append.
+
+use domain::ids::{ClaimId, ClaimKind, UserId};
+use domain::user::claim::{Claim, ClaimCommand, ClaimError};
+use domain::user::{Registration, User, UserCommand, UserError};
+use store::{Command, StoreError, Unit, fresh_id};
+
+#[derive(Debug)]
+pub(crate) struct RegisterUser {
+    pub(crate) who: Registration,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RegisterError {
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    #[error(transparent)]
+    User(#[from] UserError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Command for RegisterUser {
+    const NAME: &'static str = "register_user";
+    type Output = UserId;
+    type Error = RegisterError;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<UserId, RegisterError> {
+        let user = fresh_id::<UserId>();
+        let username = self.who.username.as_ref().map(|name| (ClaimKind::Username, name.key()));
+        let email = self.who.email.as_ref().map(|email| (ClaimKind::Email, email.key()));
+        for (kind, key) in username.into_iter().chain(email) {
+            let mut claim = unit.load_fresh::<Claim>(ClaimId::of(kind, &key)).await?;
+            claim.decide(ClaimCommand::Claim { kind, by: user })?;
+        }
+        unit.begin::<User>(user).decide(UserCommand::Register(self.who.clone()))?;
+        Ok(user)
+    }
+}

@@ -1,0 +1,56 @@
+//! A JSON body; what is wrong with it is said without repeating it.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::problem::{FieldError, Problem};
+
+#[derive(Debug)]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(&request) {
+            return Err(Problem::NotJson);
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| unfit(&error))
+    }
+}
+
+fn is_json(request: &Request) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+fn unread(rejection: BytesRejection) -> Problem {
+    use axum::response::IntoResponse;
+    if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::TooLarge
+    } else {
+        Problem::BadBody
+    }
+}
+
+/// `serde_json` quotes what it found; only the names of missing fields are ours.
+fn unfit(error: &serde_json::Error) -> Problem {
+    match error.classify() {
+        Category::Data => {
+            let said = error.to_string();
+            let missing = said.strip_prefix("missing field ").and_then(|rest| rest.split('`').nth(1));
+            let message = missing.map_or_else(
+                || format!("a field has the wrong type, at line {} column {}", error.line(), error.column()),
+                |name| format!("the field {name} is missing"),
+            );
+            Problem::Invalid(vec![FieldError { field: "body", message }])
+        }
+        Category::Io | Category::Syntax | Category::Eof => Problem::BadJson,
+    }
+}

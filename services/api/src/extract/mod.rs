@@ -1,0 +1,11 @@
+//! What handlers ask of a request; what comes out is parsed and authorised.
+
+mod body;
+mod caller;
+mod context;
+mod parameters;
+
+pub(crate) use body::Body;
+pub(crate) use caller::Caller;
+pub(crate) use context::Context;
+pub(crate) use parameters::Parameters;

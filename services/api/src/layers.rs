@@ -1,0 +1,82 @@
+//! What happens around every request: its id, its span and log line, the security headers, a panic's answer.
+
+use std::any::Any;
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use store::fresh_id;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::problem::Problem;
+
+/// A request's id: the client's, where it sent a decent one.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const LONGEST_ID: usize = 64;
+
+tokio::task_local! {
+    static CURRENT: String;
+}
+
+/// The id of the request that this task answers.
+pub(crate) fn current_request_id() -> Option<String> {
+    CURRENT.try_with(Clone::clone).ok()
+}
+
+fn id_of(request: &Request) -> String {
+    let sent = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
+    let decent = |id: &&str| {
+        (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    sent.filter(decent).map_or_else(|| fresh_id::<Uuid>().to_string(), str::to_owned)
+}
+
+/// Gives the request an id, a span and one line in the log.
+pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
+    let id = id_of(&request);
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let span = tracing::info_span!("request", id, %method, path);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let answer = async {
+        let begun = Instant::now();
+        let response = next.run(request).await;
+        tracing::info!(status = response.status().as_u16(), micros = begun.elapsed().as_micros(), "answered");
+        response
+    };
+    let mut response = CURRENT.scope(id.clone(), answer.instrument(span)).await;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+const SECURITY: [(HeaderName, HeaderValue); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
+    ),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+];
+
+/// The headers that every answer has.
+pub(crate) async fn secure(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in SECURITY {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    response
+}
+
+/// A panic is a fault of ours, and ends one request alone.
+pub(crate) fn panicked(_cause: Box<dyn Any + Send + 'static>) -> Response {
+    Problem::Internal("a handler panicked").into_response()
+}

@@ -1,0 +1,112 @@
+//! Hashing passwords: slow on purpose, so on few threads and behind a bounded queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use domain::values::{Password, PasswordHash};
+use tokio::sync::Semaphore;
+
+/// Hashes and verifies. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Passwords {
+    queue: Arc<Semaphore>,
+    threads: Arc<Semaphore>,
+    /// Verified where there is no account, so that this takes as long.
+    dummy: PasswordHash,
+}
+
+/// Too many passwords wait to be hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy;
+
+const QUEUE: usize = 512;
+const PATIENCE: Duration = Duration::from_secs(10);
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+impl Default for Passwords {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            queue: Arc::new(Semaphore::new(QUEUE)),
+            threads: Arc::new(Semaphore::new(threads)),
+            dummy: hash(b"nobody's").unwrap_or_else(|| PasswordHash::new(String::new())),
+        }
+    }
+}
+
+impl Passwords {
+    pub(crate) async fn hash(&self, password: &Password) -> Result<PasswordHash, Busy> {
+        let password = password.clone();
+        self.in_turn(move || hash(password.as_bytes())).await?.ok_or(Busy)
+    }
+
+    /// Whether it is the password; without a hash to compare with it takes as long and is not.
+    pub(crate) async fn verify(&self, password: Option<&Password>, hash: Option<&PasswordHash>) -> Result<bool, Busy> {
+        let known = hash.is_some() && password.is_some();
+        let hash = hash.unwrap_or(&self.dummy).clone();
+        let password = password.cloned();
+        let matches = self
+            .in_turn(move || {
+                let typed = password.as_ref().map_or(b"".as_slice(), Password::as_bytes);
+                phc::PasswordHash::new(hash.as_str())
+                    .is_ok_and(|hash| argon2().is_some_and(|argon2| argon2.verify_password(typed, &hash).is_ok()))
+            })
+            .await?;
+        Ok(matches && known)
+    }
+
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+        let _place = self.queue.try_acquire().map_err(|_| Busy)?;
+        let turn = tokio::time::timeout(PATIENCE, self.threads.clone().acquire_owned());
+        let turn = turn.await.map_err(|_| Busy)?.map_err(|_| Busy)?;
+        let work = move || {
+            let _turn = turn;
+            work()
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| Busy)
+    }
+}
+
+fn argon2() -> Option<Argon2<'static>> {
+    let parameters = Params::new(MEMORY_KIB, PASSES, LANES, None).ok()?;
+    Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters))
+}
+
+fn hash(password: &[u8]) -> Option<PasswordHash> {
+    let hash: phc::PasswordHash = argon2()?.hash_password(password).ok()?;
+    Some(PasswordHash::new(hash.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::values::PasswordPolicy;
+
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::chosen(text.to_owned(), PasswordPolicy::Plain).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_password_verifies_against_its_own_hash_alone() {
+        let passwords = Passwords::default();
+        let right = password("correct horse");
+        let hash = passwords.hash(&right).await.unwrap();
+        assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert_eq!(passwords.verify(Some(&right), Some(&hash)).await, Ok(true));
+        assert_eq!(passwords.verify(Some(&password("wrong horse")), Some(&hash)).await, Ok(false));
+        assert_eq!(passwords.verify(Some(&right), None).await, Ok(false));
+        assert_eq!(passwords.verify(None, Some(&hash)).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn who_finds_the_queue_full_is_told_at_once() {
+        let passwords = Passwords::default();
+        let _all = passwords.queue.clone().acquire_many_owned(u32::try_from(QUEUE).unwrap()).await.unwrap();
+        assert_eq!(passwords.hash(&password("correct horse")).await, Err(Busy));
+    }
+}

@@ -1,0 +1,181 @@
+//! Everything that can be answered but success: RFC 9457 problems, and the one place that knows status codes.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::ids::ClaimKind;
+use domain::values::Invalid;
+use serde::Serialize;
+use store::StoreError;
+
+use crate::passwords::Busy;
+
+/// Why a request was not fulfilled.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    BadJson,
+    BadBody,
+    NotJson,
+    TooLarge,
+    Invalid(Vec<FieldError>),
+    NotAuthenticated,
+    BadToken,
+    WrongCredentials,
+    Taken(ClaimKind),
+    NoSuchRoute,
+    NoSuchMethod,
+    NoSuchSession,
+    /// Many at once: come again.
+    Busy,
+    Store(StoreError),
+    /// Something of ours broke; the log knows what.
+    Internal(&'static str),
+}
+
+/// What is wrong with one field; never what was sent.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub(crate) struct FieldError {
+    pub(crate) field: &'static str,
+    pub(crate) message: String,
+}
+
+/// A problem's outer form: what the client reads.
+struct Shape {
+    status: StatusCode,
+    code: &'static str,
+    detail: &'static str,
+}
+
+const fn shape(status: StatusCode, code: &'static str, detail: &'static str) -> Shape {
+    Shape { status, code, detail }
+}
+
+impl Problem {
+    fn shape(&self) -> Shape {
+        match self {
+            Self::BadJson => shape(StatusCode::BAD_REQUEST, "bad_json", "The body is not valid JSON."),
+            Self::BadBody => shape(StatusCode::BAD_REQUEST, "bad_body", "The body could not be read."),
+            Self::NotJson => {
+                shape(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", "The body must be application/json.")
+            }
+            Self::TooLarge => shape(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large."),
+            Self::Invalid(_) => {
+                shape(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Some fields are missing or not valid.")
+            }
+            Self::NotAuthenticated => shape(StatusCode::UNAUTHORIZED, "not_authenticated", "Not authenticated"),
+            Self::BadToken => shape(StatusCode::UNAUTHORIZED, "invalid_token", "Could not validate credentials"),
+            Self::WrongCredentials => {
+                shape(StatusCode::UNAUTHORIZED, "invalid_credentials", "Email or password incorrect.")
+            }
+            Self::Taken(ClaimKind::Email) => {
+                shape(StatusCode::CONFLICT, "email_already_registered", "Email is already registered.")
+            }
+            Self::Taken(ClaimKind::Username) => {
+                shape(StatusCode::CONFLICT, "username_already_registered", "Username is already registered.")
+            }
+            Self::NoSuchRoute => shape(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path."),
+            Self::NoSuchMethod => {
+                shape(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not take this method.")
+            }
+            Self::NoSuchSession => shape(StatusCode::NOT_FOUND, "session_not_found", "Session not found."),
+            Self::Busy => {
+                shape(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many requests are waiting. Please try again.")
+            }
+            Self::Store(error) if error.is_passing() => shape(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The service is not available for the moment. Please try again.",
+            ),
+            Self::Store(_) | Self::Internal(_) => {
+                shape(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
+            }
+        }
+    }
+
+    /// Logged here, once: nobody below does.
+    fn log(&self) {
+        match self {
+            Self::Store(error) if error.is_passing() => tracing::warn!(%error, cause = ?error, "not available"),
+            Self::Store(error) => tracing::error!(%error, cause = ?error, "a request failed"),
+            Self::Internal(what) => tracing::error!(what, "a request failed"),
+            Self::BadJson
+            | Self::BadBody
+            | Self::NotJson
+            | Self::TooLarge
+            | Self::Invalid(_)
+            | Self::NotAuthenticated
+            | Self::BadToken
+            | Self::WrongCredentials
+            | Self::Taken(_)
+            | Self::NoSuchRoute
+            | Self::NoSuchMethod
+            | Self::NoSuchSession
+            | Self::Busy => {}
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+}
+
+/// Seconds after which a client that was told to come again should.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.log();
+        let Shape { status, code, detail } = self.shape();
+        let errors = if let Self::Invalid(errors) = self { errors } else { Vec::new() };
+        let title = status.canonical_reason().unwrap_or_default();
+        let request_id = crate::layers::current_request_id();
+        let body = Body { r#type: "about:blank", title, status: status.as_u16(), code, detail, request_id, errors };
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Busy> for Problem {
+    fn from(Busy: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+/// Collects what is wrong with a body's fields, so that a client hears of all at once.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(Vec<FieldError>);
+
+impl Fields {
+    /// Takes a parsed field, or notes why there is none.
+    pub(crate) fn take<T>(&mut self, field: &'static str, parsed: Result<T, Invalid>) -> Option<T> {
+        parsed.map_err(|invalid| self.0.push(FieldError { field, message: invalid.to_string() })).ok()
+    }
+
+    pub(crate) fn into_problem(self) -> Problem {
+        Problem::Invalid(self.0)
+    }
+}

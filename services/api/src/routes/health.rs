@@ -1,0 +1,89 @@
+//! `/live`, `/ready`, `/api/v1/health`: whether to send requests here, and what is amiss.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use store::{Position, StoreError};
+
+use crate::app::App;
+
+#[derive(Serialize)]
+pub(super) struct Live {
+    status: &'static str,
+}
+
+pub(super) async fn live() -> Json<Live> {
+    Json(Live { status: "alive" })
+}
+
+#[derive(Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+    db: &'static str,
+}
+
+pub(super) async fn health(State(app): State<App>) -> Json<Health> {
+    let up = within_patience(app.log.db().ping()).await.is_some();
+    Json(if up { Health { status: "ok", db: "ok" } } else { Health { status: "error", db: "down" } })
+}
+
+#[derive(Serialize)]
+pub(super) struct Ready {
+    status: &'static str,
+    /// What does not work, while posts go on.
+    degraded: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head: Option<Position>,
+    projections: Vec<ProjectionState>,
+}
+
+#[derive(Serialize)]
+struct ProjectionState {
+    name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<Position>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stuck_at: Option<Position>,
+}
+
+/// Ready is who can serve posts: whoever has the log.
+pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
+    let head = within_patience(app.log.head()).await;
+    let history = projection(&app, head).await;
+    let mut degraded = Vec::new();
+    if !app.bus.is_connected() {
+        degraded.push("nats");
+    }
+    if history.stuck_at.is_some() {
+        degraded.push(history.name);
+    }
+    let (code, status) = match head {
+        Some(_) => (StatusCode::OK, "ready"),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    (code, Json(Ready { status, degraded, head, projections: vec![history] }))
+}
+
+async fn projection(app: &App, head: Option<Position>) -> ProjectionState {
+    let name = app.history.name();
+    let position = within_patience(app.history.position()).await;
+    let lag = head.zip(position).map(|(head, position)| (head.get() - position.get()).max(0));
+    let state = app.projections.iter().find(|(of, _)| *of == name).map(|(_, state)| state.borrow().clone());
+    let stuck_at = state.and_then(|state| match state {
+        projector::State::Stuck { at, reason: _ } => Some(at),
+        projector::State::Standby | projector::State::Running => None,
+    });
+    ProjectionState { name, position, lag, stuck_at }
+}
+
+/// How long a probe waits for a database.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+async fn within_patience<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+    tokio::time::timeout(PATIENCE, answer).await.ok()?.ok()
+}

@@ -1,0 +1,83 @@
+//! Reading one's own writes: an answer says where its command stands, and a query waits for that.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use domain::ids::UserId;
+use serde::Serialize;
+use store::{Position, ReadModel, StoreError};
+
+use crate::app::App;
+use crate::problem::{FieldError, Problem};
+
+const EVENT_POSITION: HeaderName = HeaderName::from_static("x-event-position");
+const MIN_POSITION: HeaderName = HeaderName::from_static("x-min-position");
+const PROJECTION_LAG: HeaderName = HeaderName::from_static("x-projection-lag");
+
+/// How long a query waits for its read model.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A command's answer, and where its last event stands in the log.
+#[derive(Debug)]
+pub(super) struct Done<T>(pub(super) Option<Position>, pub(super) T);
+
+impl<T: Serialize> IntoResponse for Done<T> {
+    fn into_response(self) -> Response {
+        let mut response = Json(self.1).into_response();
+        if let Some(position) = self.0 {
+            response.headers_mut().insert(EVENT_POSITION, HeaderValue::from(position.get()));
+        }
+        response
+    }
+}
+
+/// A query's answer, and by how many events it is behind what it should have seen.
+#[derive(Debug)]
+pub(super) struct Seen<T>(pub(super) Lag, pub(super) T);
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lag(i64);
+
+impl<T: Serialize> IntoResponse for Seen<T> {
+    fn into_response(self) -> Response {
+        let mut response = Json(self.1).into_response();
+        if self.0.0 > 0 {
+            response.headers_mut().insert(PROJECTION_LAG, HeaderValue::from(self.0.0));
+        }
+        response
+    }
+}
+
+/// What the client says that its query must have seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MinPosition(Position);
+
+impl<S: Send + Sync> FromRequestParts<S> for MinPosition {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let Some(header) = parts.headers.get(&MIN_POSITION) else { return Ok(Self(Position::START)) };
+        let position = header.to_str().ok().and_then(|text| text.parse().ok()).filter(|position| *position >= 0);
+        let invalid = || {
+            let message = "must be a position, as X-Event-Position gives it".to_owned();
+            Problem::Invalid(vec![FieldError { field: "X-Min-Position", message }])
+        };
+        position.map(|position| Self(Position::new(position))).ok_or_else(invalid)
+    }
+}
+
+impl MinPosition {
+    /// Waits until the read model has what the client asks for, and what this user last did on this node.
+    pub(super) async fn await_in(self, app: &App, model: &ReadModel, user: UserId) -> Result<Lag, StoreError> {
+        let wanted = self.0.max(app.own_writes.of(user));
+        if wanted == Position::START || model.wait_for(wanted, PATIENCE).await? {
+            return Ok(Lag(0));
+        }
+        let reached = model.position().await?;
+        Ok(Lag((wanted.get() - reached.get()).max(0)))
+    }
+}

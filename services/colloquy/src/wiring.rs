@@ -1,0 +1,84 @@
+//! How the parts are put together, whatever the subcommand.
+
+use std::error::Error;
+use std::fs::DirBuilder;
+use std::io::IsTerminal;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::time::Duration;
+
+use projections::{History, Projection};
+use store::read_model::Home;
+use store::{Db, Durability, Log, PostgresDb, ReadModel, SqliteFile, StoreError};
+use tokio::time::Instant;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Database, Storage};
+
+/// Why a subcommand ended, for whoever called it.
+pub type Failure = Box<dyn Error + Send + Sync>;
+
+/// The schemas of Postgres in which names are looked up: the log's, then the read models'.
+const SEARCH_PATH: &str = "public, history";
+
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Opens the log's database, waits for it, and brings it up to date.
+pub async fn open_database(storage: &Storage) -> Result<Db, Failure> {
+    let db = match &storage.database {
+        Database::Sqlite { folder } => {
+            make_private(folder).map_err(|error| format!("COLLOQUY_DATA can't be used: {error}"))?;
+            Db::Sqlite(SqliteFile::open(&folder.join("log.db"), Durability::Full)?)
+        }
+        Database::Postgres { url } => {
+            Db::Postgres(PostgresDb::open(url, SEARCH_PATH).map_err(|_| "DATABASE_URL is not a valid address")?)
+        }
+    };
+    let deadline = Instant::now() + storage.start_timeout;
+    loop {
+        match store::migrate(&db).await {
+            Ok(()) => return Ok(db),
+            Err(error) if error.is_passing() && Instant::now() + RETRY < deadline => {
+                tracing::warn!("waiting for the database: {}", in_full(&error));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// The folder holds password hashes and a secret: it is for its owner alone.
+pub fn make_private(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// The live `history`; the first process to come makes it.
+pub async fn open_history(log: &Log) -> Result<ReadModel, StoreError> {
+    ReadModel::open(&Home::beside(log.db().clone()), History::SPEC).await
+}
+
+/// Lines for a person at a terminal, JSON for a machine.
+pub fn log_to_stderr() {
+    let filter =
+        EnvFilter::try_from_env("COLLOQUY_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,async_nats=warn"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        lines.init()
+    } else {
+        lines.json().flatten_event(true).with_span_list(false).init()
+    }
+}
+
+/// An error with all its causes, in one line.
+pub fn in_full(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,26 @@
+//! `append` and `read`: the event log and the databases behind it; the only crate that knows which engine runs.
+
+pub mod bulk;
+mod clock;
+mod db;
+mod error;
+mod executor;
+mod lease;
+mod link;
+pub mod log;
+mod migrate;
+pub mod read_model;
+mod recorded;
+mod ring;
+mod streams;
+
+pub use clock::{Clock, fresh_id};
+pub use db::{Db, Durability, PostgresDb, SqliteFile, Tx};
+pub use error::StoreError;
+pub use executor::{Command, Done, Executor, Stream, Unit};
+pub use lease::Lease;
+pub use log::{Append, AppendError, Guard, Log, NewEvent};
+pub use migrate::migrate;
+pub use read_model::ReadModel;
+pub use recorded::{Position, Recorded};
+pub use ring::Ring;

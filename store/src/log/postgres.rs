@@ -1,0 +1,156 @@
+//! Appending on Postgres: one function call for a batch, so one round trip and one flush.
+
+use sqlx::postgres::{PgListener, PgRow};
+use sqlx::{PgPool, Postgres, Row};
+
+use super::append::{Append, Guard, NewEvent};
+use super::writer::Outcome;
+use crate::db::PostgresDb;
+use crate::error::{is_conflict, is_passing};
+use crate::ring::Ring;
+use crate::{Position, StoreError};
+
+const TOGETHER: &str = "select append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const EACH: &str = "select append_events_each($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+
+pub(super) async fn commit(db: &PostgresDb, appends: &[Append]) -> Result<Vec<Outcome>, StoreError> {
+    let arguments = Arguments::of(appends);
+    if arguments.ids.is_empty() {
+        return Ok(vec![Some(Position::START); appends.len()]);
+    }
+    match together(&db.pool, &arguments).await {
+        Ok(head) => return Ok(heads(appends, head)),
+        Err(error) if is_conflict(&error) => {}
+        // The connection broke: the batch may stand there or not. Repeated one by one, what stands there conflicts.
+        Err(error) if is_passing(&error) => tracing::warn!(%error, "appending again, as the outcome is unknown"),
+        Err(error) => return Err(error.into()),
+    }
+    let mut outcomes = each(&db.pool, &arguments).await?;
+    for (append, outcome) in appends.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
+        *outcome = look(&db.pool, append).await?;
+    }
+    Ok(outcomes)
+}
+
+async fn together(pool: &PgPool, arguments: &Arguments<'_>) -> Result<i64, sqlx::Error> {
+    arguments.bind(sqlx::query(TOGETHER)).fetch_one(pool).await?.try_get(0)
+}
+
+async fn each(pool: &PgPool, arguments: &Arguments<'_>) -> Result<Vec<Outcome>, StoreError> {
+    let query = arguments.bind(sqlx::query(EACH)).bind(&arguments.event_ends).bind(&arguments.guard_ends);
+    let row: PgRow = query.fetch_one(pool).await?;
+    let heads: Vec<Option<i64>> = row.try_get(0)?;
+    Ok(heads.into_iter().map(|head| head.map(Position::new)).collect())
+}
+
+/// Whether an append that conflicts stands in the log already, as it was, from an attempt whose answer was lost.
+async fn look(pool: &PgPool, append: &Append) -> Result<Outcome, StoreError> {
+    let Some(first) = append.events.first() else { return Ok(None) };
+    let sql = "select position from events where aggregate_type = $1 and aggregate_id = $2 and sequence = $3 \
+               and recorded_at = $4 and payload::text = $5 and metadata::text = $6";
+    let position: Option<i64> = sqlx::query_scalar(sql)
+        .bind(first.stream_type)
+        .bind(&first.stream_id)
+        .bind(first.sequence)
+        .bind(append.recorded_at.as_micros())
+        .bind(first.payload.get())
+        .bind(append.metadata.get())
+        .fetch_optional(pool)
+        .await?;
+    Ok(position.map(|position| Position::new(position - 1)))
+}
+
+fn heads(appends: &[Append], head: i64) -> Vec<Outcome> {
+    let mut next = head;
+    let before = |append: &Append| {
+        let before = next;
+        next += i64::try_from(append.events.len()).unwrap_or(i64::MAX);
+        Some(Position::new(before))
+    };
+    appends.iter().map(before).collect()
+}
+
+/// The function's arguments: a batch, column by column.
+#[derive(Default)]
+struct Arguments<'a> {
+    types: Vec<&'a str>,
+    ids: Vec<&'a str>,
+    sequences: Vec<i64>,
+    names: Vec<&'a str>,
+    versions: Vec<&'a str>,
+    payloads: Vec<&'a str>,
+    metadatas: Vec<&'a str>,
+    times: Vec<i64>,
+    guard_types: Vec<&'a str>,
+    guard_ids: Vec<&'a str>,
+    guard_sequences: Vec<i64>,
+    event_ends: Vec<i32>,
+    guard_ends: Vec<i32>,
+}
+
+impl<'a> Arguments<'a> {
+    fn of(appends: &'a [Append]) -> Self {
+        let mut all = Self::default();
+        for append in appends {
+            append.events.iter().for_each(|event| all.add_event(append, event));
+            append.guards.iter().for_each(|guard| all.add_guard(guard));
+            all.event_ends.push(i32::try_from(all.ids.len()).unwrap_or(i32::MAX));
+            all.guard_ends.push(i32::try_from(all.guard_ids.len()).unwrap_or(i32::MAX));
+        }
+        all
+    }
+
+    fn add_event(&mut self, append: &'a Append, event: &'a NewEvent) {
+        self.types.push(event.stream_type);
+        self.ids.push(&event.stream_id);
+        self.sequences.push(event.sequence);
+        self.names.push(event.event_type);
+        self.versions.push(event.event_version);
+        self.payloads.push(event.payload.get());
+        self.metadatas.push(append.metadata.get());
+        self.times.push(append.recorded_at.as_micros());
+    }
+
+    fn add_guard(&mut self, guard: &'a Guard) {
+        self.guard_types.push(guard.stream_type);
+        self.guard_ids.push(&guard.stream_id);
+        self.guard_sequences.push(guard.sequence);
+    }
+
+    fn bind<'q>(&'q self, query: BatchQuery<'q>) -> BatchQuery<'q> {
+        query
+            .bind(&self.types)
+            .bind(&self.ids)
+            .bind(&self.sequences)
+            .bind(&self.names)
+            .bind(&self.versions)
+            .bind(&self.payloads)
+            .bind(&self.metadatas)
+            .bind(&self.times)
+            .bind(&self.guard_types)
+            .bind(&self.guard_ids)
+            .bind(&self.guard_sequences)
+    }
+}
+
+type BatchQuery<'q> = sqlx::query::Query<'q, Postgres, sqlx::postgres::PgArguments>;
+
+const CHANNEL: &str = "colloquy_events";
+
+/// Raises the ring's head at each notice, and once at the start.
+pub(super) async fn listen(db: &PostgresDb, ring: &Ring) -> Result<(), StoreError> {
+    let mut listener = PgListener::connect_with(&db.pool).await?;
+    listener.listen(CHANNEL).await?;
+    while let Some(notice) = listener.try_recv().await? {
+        if let Ok(head) = notice.payload().parse() {
+            ring.raise(Position::new(head));
+        }
+    }
+    Ok(())
+}
+
+/// Tells the other processes how far the log has grown.
+pub(super) async fn notify(db: &PostgresDb, head: Position) -> Result<(), StoreError> {
+    sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(head.to_string()).execute(&db.pool).await?;
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! The one task of a process that appends: it takes all appends that wait and commits them as one.
+//!
+//! There is no timer. An idle writer appends at once; while it commits, the next batch gathers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::append::{Append, AppendError, NewEvent};
+use super::{postgres, sqlite};
+use crate::db::PostgresDb;
+use crate::ring::Ring;
+use crate::{Db, Position, Recorded, StoreError};
+
+/// Hands appends to the writing task.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Pending>,
+}
+
+struct Pending {
+    append: Append,
+    done: oneshot::Sender<Result<Position, AppendError>>,
+}
+
+/// What became of one append: the position before its first event, or a conflict.
+pub(super) type Outcome = Option<Position>;
+
+/// How many appends may wait.
+const QUEUE: usize = 4_096;
+/// How many appends, and about how many events, make a batch.
+const BATCH: usize = 512;
+const BATCH_EVENTS: usize = 2_048;
+/// How far apart the notices to other processes are at least.
+const NOTICES_APART: Duration = Duration::from_millis(2);
+
+impl Writer {
+    pub(super) fn start(db: Db, ring: Arc<Ring>) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let written = watch::Sender::new(Position::START);
+        if let Db::Postgres(postgres) = &db {
+            tokio::spawn(notify(postgres.clone(), written.subscribe()));
+        }
+        tokio::spawn(run(db, ring, waiting, written));
+        Self { queue }
+    }
+
+    pub(super) async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        let (done, outcome) = oneshot::channel();
+        self.queue.send(Pending { append, done }).await.map_err(|_| StoreError::Closed)?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub(super) async fn close(&self) {
+        // An append without events is a question to the queue: everything before it has been answered.
+        let (done, outcome) = oneshot::channel();
+        let append = Append {
+            events: Vec::new(),
+            guards: Vec::new(),
+            metadata: RawValue::NULL.to_owned(),
+            recorded_at: domain::Timestamp::default(),
+        };
+        if self.queue.send(Pending { append, done }).await.is_ok() {
+            let _ = outcome.await;
+        }
+    }
+}
+
+/// Tells other processes how far the log has grown: beside the appends, so that none waits for it, and not for each.
+async fn notify(db: PostgresDb, mut written: watch::Receiver<Position>) {
+    while written.changed().await.is_ok() {
+        let head = *written.borrow_and_update();
+        if let Err(error) = postgres::notify(&db, head).await {
+            tracing::debug!(%error, "no notice of the log's growth");
+        }
+        tokio::time::sleep(NOTICES_APART).await;
+    }
+}
+
+async fn run(db: Db, ring: Arc<Ring>, mut waiting: mpsc::Receiver<Pending>, written: watch::Sender<Position>) {
+    while let Some(first) = waiting.recv().await {
+        let batch = gather(first, &mut waiting);
+        let (appends, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|it| (it.append, it.done)).unzip();
+        match commit(&db, &appends).await {
+            Ok(outcomes) => {
+                let head = settle(&ring, appends, &outcomes, answers);
+                head.map(|head| written.send_replace(head));
+            }
+            Err(error) => {
+                tracing::warn!(%error, cause = ?error, appends = appends.len(), "the log could not be written");
+                refuse(answers, error);
+            }
+        }
+    }
+}
+
+fn gather(first: Pending, waiting: &mut mpsc::Receiver<Pending>) -> Vec<Pending> {
+    let mut events = first.append.events.len();
+    let mut batch = vec![first];
+    while batch.len() < BATCH && events < BATCH_EVENTS {
+        let Ok(next) = waiting.try_recv() else { break };
+        events += next.append.events.len();
+        batch.push(next);
+    }
+    batch
+}
+
+/// Commits a batch: together, if all agree; else each for itself, so that only the guilty are refused.
+async fn commit(db: &Db, appends: &[Append]) -> Result<Vec<Outcome>, StoreError> {
+    match db {
+        Db::Sqlite(file) => sqlite::commit(file, appends).await,
+        Db::Postgres(postgres) => postgres::commit(postgres, appends).await,
+    }
+}
+
+/// Puts what was committed into the ring, then answers: whoever has an answer finds its events there.
+fn settle(
+    ring: &Ring,
+    appends: Vec<Append>,
+    outcomes: &[Outcome],
+    answers: Vec<oneshot::Sender<Result<Position, AppendError>>>,
+) -> Option<Position> {
+    let mut recorded = Vec::new();
+    let mut replies = Vec::with_capacity(answers.len());
+    for (append, outcome) in appends.into_iter().zip(outcomes) {
+        replies.push(outcome.map(|before| {
+            let events = append.events.len();
+            let (at, metadata) = (append.recorded_at, append.metadata);
+            recorded.extend(append.events.into_iter().zip(before.next().get()..).map(|(event, position)| {
+                let position = Position::new(position);
+                Arc::new(record(event, position, at, metadata.clone()))
+            }));
+            Position::new(before.get() + i64::try_from(events).unwrap_or(i64::MAX))
+        }));
+    }
+    recorded.sort_by_key(|event| event.position);
+    let head = recorded.last().map(|event| event.position);
+    ring.push(recorded);
+    for (answer, reply) in answers.into_iter().zip(replies) {
+        let _ = answer.send(reply.ok_or(AppendError::Conflict));
+    }
+    head
+}
+
+fn record(event: NewEvent, position: Position, at: domain::Timestamp, metadata: Box<RawValue>) -> Recorded {
+    Recorded {
+        position,
+        recorded_at: at,
+        stream_type: event.stream_type.to_owned(),
+        stream_id: event.stream_id,
+        sequence: event.sequence,
+        event_type: event.event_type.to_owned(),
+        event_version: event.event_version.to_owned(),
+        payload: event.payload,
+        metadata,
+    }
+}
+
+/// Everybody in the batch learns that the log is away; the first one gets the cause.
+fn refuse(answers: Vec<oneshot::Sender<Result<Position, AppendError>>>, error: StoreError) {
+    let mut cause = Some(error);
+    for answer in answers {
+        let error = cause.take().unwrap_or(StoreError::Unavailable(sqlx::Error::WorkerCrashed));
+        let _ = answer.send(Err(AppendError::Store(error)));
+    }
+}

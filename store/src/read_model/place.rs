@@ -1,0 +1,195 @@
+//! The schema or the file that a read model lives in, and how one takes another's place.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::{Executor, PgConnection};
+use uuid::Uuid;
+
+use super::Spec;
+use crate::db::{Durability, PostgresDb, SqliteFile};
+use crate::{Db, StoreError, Tx, fresh_id};
+
+/// Where the read models of a log live: beside it.
+#[derive(Debug, Clone)]
+pub struct Home {
+    pub(crate) log: Db,
+}
+
+impl Home {
+    #[must_use]
+    pub const fn beside(log: Db) -> Self {
+        Self { log }
+    }
+}
+
+/// One copy of a read model.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) db: Db,
+    /// The schema on Postgres; the writers of one schema wait for each other.
+    schema: String,
+    /// A copy's file on SQLite.
+    file: Option<PathBuf>,
+}
+
+impl Place {
+    pub(super) async fn live(home: &Home, spec: Spec) -> Result<Self, StoreError> {
+        match &home.log {
+            Db::Postgres(postgres) => {
+                make_schema(postgres, spec, spec.name).await?;
+                Ok(Self { db: home.log.clone(), schema: spec.name.to_owned(), file: None })
+            }
+            Db::Sqlite(log) => {
+                let link = link(log, spec);
+                if !link.exists() {
+                    let file = new_file(&link);
+                    make_file(&file, spec).await?;
+                    turn(&link, &file)?;
+                }
+                let db = Db::Sqlite(SqliteFile::open(&link, Durability::Rebuildable)?);
+                Ok(Self { db, schema: spec.name.to_owned(), file: None })
+            }
+        }
+    }
+
+    pub(super) async fn copy(home: &Home, spec: Spec) -> Result<Self, StoreError> {
+        Self::clean(home, spec).await?;
+        let schema = format!("{}_next", spec.name);
+        match &home.log {
+            Db::Postgres(postgres) => {
+                make_schema(postgres, spec, &schema).await?;
+                Ok(Self { db: Db::Postgres(postgres.beside(&schema)), schema, file: None })
+            }
+            Db::Sqlite(log) => {
+                let file = new_file(&link(log, spec));
+                make_file(&file, spec).await?;
+                let db = Db::Sqlite(SqliteFile::open(&file, Durability::Rebuildable)?);
+                Ok(Self { db, schema, file: Some(file) })
+            }
+        }
+    }
+
+    /// Drops every copy but the live one.
+    pub(super) async fn clean(home: &Home, spec: Spec) -> Result<(), StoreError> {
+        match &home.log {
+            Db::Postgres(postgres) => {
+                for left in ["next", "old"] {
+                    let drop = format!("drop schema if exists {}_{left} cascade", spec.name);
+                    sqlx::query(&drop).execute(&postgres.pool).await?;
+                }
+            }
+            Db::Sqlite(log) => remove_files_but_live(&link(log, spec), spec)?,
+        }
+        Ok(())
+    }
+
+    /// A writing transaction on the copy that is there once nobody else is writing.
+    pub(super) async fn begin(&self) -> Result<Tx, StoreError> {
+        match &self.db {
+            Db::Postgres(postgres) => {
+                let mut tx = postgres.begin().await?;
+                let lock = "select pg_advisory_xact_lock(hashtextextended('colloquy read model ' || $1, 0)), \
+                            set_config('synchronous_commit', 'off', true)";
+                sqlx::query(lock).bind(&self.schema).execute(&mut *tx).await?;
+                Ok(Tx::Postgres(tx))
+            }
+            Db::Sqlite(file) => loop {
+                let asked = std::time::Instant::now();
+                let tx = file.begin().await?;
+                // A swap may have come while this waited: then it has the file that was.
+                if file.link.since() < asked {
+                    return Ok(Tx::Sqlite(tx));
+                }
+            },
+        }
+    }
+
+    /// Takes the place of the live copy, which `held` has locked.
+    pub(super) async fn swap(self, home: &Home, spec: Spec, held: Tx) -> Result<(), StoreError> {
+        self.db.close().await;
+        match (&home.log, held, self.file) {
+            (Db::Sqlite(log), held, Some(file)) => {
+                turn(&link(log, spec), &file)?;
+                drop(held);
+            }
+            (Db::Postgres(_), Tx::Postgres(mut tx), _) => {
+                let name = spec.name;
+                tx.execute(format!("alter schema {name} rename to {name}_old").as_str()).await?;
+                tx.execute(format!("alter schema {name}_next rename to {name}").as_str()).await?;
+                tx.commit().await?;
+            }
+            (Db::Sqlite(_) | Db::Postgres(_), _, _) => return Err(StoreError::Corrupt("two engines at once".into())),
+        }
+        Self::clean(home, spec).await
+    }
+}
+
+/// Makes a schema with the read model's tables, if it is not there.
+async fn make_schema(postgres: &PostgresDb, spec: Spec, schema: &str) -> Result<(), StoreError> {
+    let mut tx = postgres.begin().await?;
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended('colloquy read models', 0))").execute(&mut *tx).await?;
+    let sql = "select exists (select from information_schema.schemata where schema_name = $1)";
+    let exists: bool = sqlx::query_scalar(sql).bind(schema).fetch_one(&mut *tx).await?;
+    if !exists {
+        let connection: &mut PgConnection = &mut tx;
+        connection.execute(format!("create schema {schema}; set local search_path = {schema}").as_str()).await?;
+        connection.execute(spec.tables).await?;
+        connection.execute(checkpoint_table(spec).as_str()).await?;
+        let insert = format!("insert into {}_checkpoint values (0, $1)", spec.name);
+        sqlx::query(&insert).bind(spec.tables).execute(connection).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+fn checkpoint_table(spec: Spec) -> String {
+    format!("create table {}_checkpoint (position bigint not null, tables text not null)", spec.name)
+}
+
+/// The path by which a read model is found: a link to the file of today.
+fn link(log: &SqliteFile, spec: Spec) -> PathBuf {
+    log.path().with_file_name(format!("{}.db", spec.name))
+}
+
+fn new_file(link: &Path) -> PathBuf {
+    let stem = link.file_stem().unwrap_or_default().to_string_lossy();
+    link.with_file_name(format!("{stem}-{}.db", fresh_id::<Uuid>().simple()))
+}
+
+async fn make_file(file: &Path, spec: Spec) -> Result<(), StoreError> {
+    let db = SqliteFile::open(file, Durability::Rebuildable)?;
+    let mut tx = db.begin().await?;
+    tx.execute(spec.tables).await?;
+    tx.execute(checkpoint_table(spec).as_str()).await?;
+    let insert = format!("insert into {}_checkpoint values (0, $1)", spec.name);
+    sqlx::query(&insert).bind(spec.tables).execute(&mut *tx).await?;
+    tx.commit().await?;
+    db.close().await;
+    Ok(())
+}
+
+/// Points the link to `file`, in one step.
+fn turn(link: &Path, file: &Path) -> Result<(), StoreError> {
+    let target = file.file_name().unwrap_or_default();
+    let beside = link.with_extension("link");
+    let _ = std::fs::remove_file(&beside);
+    std::os::unix::fs::symlink(target, &beside)?;
+    std::fs::rename(&beside, link)?;
+    Ok(())
+}
+
+fn remove_files_but_live(link: &Path, spec: Spec) -> Result<(), StoreError> {
+    let live = std::fs::read_link(link).unwrap_or_default();
+    let live = live.to_string_lossy();
+    let copies = format!("{}-", spec.name);
+    let Some(folder) = link.parent() else { return Ok(()) };
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(&copies) && name.contains(".db") && !name.starts_with(live.as_ref()) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! The tests' house: real servers and the real binary, each the child of the test that asked for it.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "what cannot be started here ends the test, and the words of the panic are its report; no one else calls this"
+)]
+
+pub mod child;
+pub mod log;
+pub mod process;
+pub mod servers;
+
+pub use child::Child;
+pub use process::{Builder, Colloquy};
+pub use servers::{Nats, Port, Postgres};
