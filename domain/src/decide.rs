@@ -92,3 +92,85 @@ macro_rules! events {
 }
 
 pub(crate) use {aggregate, events};
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use cqrs_es::event_sink::EventSink;
+    use cqrs_es::{Aggregate, DomainEvent};
+    use serde::{Deserialize, Serialize};
+
+    use crate::Timestamp;
+    use crate::ids::UserId;
+    use crate::testing::NOW;
+
+    /// Unlike the real states, one that shows how often an event was applied.
+    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+    struct Tally(Vec<TallyEvent>);
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    enum TallyEvent {
+        Opened { at: Timestamp },
+        Counted(u32),
+    }
+
+    events!(TallyEvent { Opened = "1", Counted = "3" });
+
+    #[derive(Debug, PartialEq, thiserror::Error)]
+    #[error("nothing to count")]
+    struct Nothing;
+
+    aggregate!(Tally, "tally", UserId, u32, TallyEvent, Nothing);
+
+    impl Tally {
+        fn decide(&self, count: u32, now: Timestamp) -> Result<Vec<TallyEvent>, Nothing> {
+            let opened = self.0.is_empty().then_some(TallyEvent::Opened { at: now });
+            if count == 0 { Err(Nothing) } else { Ok(opened.into_iter().chain([TallyEvent::Counted(count)]).collect()) }
+        }
+
+        fn evolve(&mut self, event: TallyEvent) {
+            self.0.push(event);
+        }
+    }
+
+    fn handled(tally: &mut Tally, count: u32) -> Result<Vec<TallyEvent>, Nothing> {
+        let sink = EventSink::default();
+        at_once(tally.handle(count, &NOW, &sink)).map(|()| at_once(sink.collect()))
+    }
+
+    fn at_once<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => output,
+            Poll::Pending => panic!("a decision waited for something"),
+        }
+    }
+
+    #[test]
+    fn each_decided_event_is_written_once_and_applied_once_in_order() {
+        let mut tally = Tally::default();
+        let events = vec![TallyEvent::Opened { at: NOW }, TallyEvent::Counted(2)];
+        assert_eq!(handled(&mut tally, 2), Ok(events.clone()));
+        assert_eq!(tally, Tally(events.clone()));
+        assert_eq!(handled(&mut tally, 3), Ok(vec![TallyEvent::Counted(3)]));
+        assert_eq!(tally, Tally([events, vec![TallyEvent::Counted(3)]].concat()));
+    }
+
+    #[test]
+    fn a_refusal_changes_nothing() {
+        let mut tally = Tally::default();
+        assert_eq!(handled(&mut tally, 0), Err(Nothing));
+        assert_eq!(tally, Tally::default());
+    }
+
+    #[test]
+    fn events_are_named_and_versioned_as_listed() {
+        assert_eq!(TallyEvent::CONTRACTS, [("Opened", "1"), ("Counted", "3")]);
+        for (event, (name, version)) in
+            [TallyEvent::Opened { at: NOW }, TallyEvent::Counted(1)].iter().zip(TallyEvent::CONTRACTS)
+        {
+            assert_eq!((event.event_type().as_str(), event.event_version().as_str()), (*name, *version));
+        }
+    }
+}

@@ -197,6 +197,26 @@ fn every_field_of_a_golden_payload_is_read() {
     }
 }
 
+/// Empties each field of each golden payload in turn: where a field may be null, it is written as null.
+#[test]
+fn what_may_be_absent_is_written_as_null() {
+    let mut absent = Vec::new();
+    for (_, recorded, payload) in samples_and_golden() {
+        let golden: Value = serde_json::from_str(&payload).unwrap();
+        for (parent, field) in fields("", &golden) {
+            let mut emptied = golden.clone();
+            *emptied.pointer_mut(&format!("{parent}/{field}")).unwrap() = Value::Null;
+            if let Ok(event) = Event::decode(recorded.stream, &recorded.id, &emptied.to_string()) {
+                assert_eq!(Recorded::of(&event).payload, emptied, "{HOW_TO}");
+                absent.push(format!("{parent}/{field}"));
+            }
+        }
+    }
+    absent.sort();
+    let may_be_absent = ["/UserRegistered/email", "/UserRegistered/name", "/UserRegistered/username"];
+    assert_eq!(absent, may_be_absent, "other fields than before may be absent (left)\n{HOW_TO}");
+}
+
 /// Every field at any depth: the JSON pointer to its object, and its name.
 fn fields(at: &str, value: &Value) -> Vec<(String, String)> {
     let inner = value.as_object().into_iter().flatten().flat_map(|(name, value)| {

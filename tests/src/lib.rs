@@ -7,11 +7,17 @@
     reason = "what cannot be started here ends the test, and the words of the panic are its report; no one else calls this"
 )]
 
+pub mod app;
 pub mod child;
+pub mod load;
 pub mod log;
 pub mod process;
 pub mod servers;
+pub mod stage;
 
+pub use app::{Persona, TestApp};
 pub use child::Child;
+pub use load::{Dice, Load, People};
 pub use process::{Builder, Colloquy};
 pub use servers::{Nats, Port, Postgres};
+pub use stage::Stage;

@@ -23,17 +23,18 @@ declare
     head bigint;
 begin
     perform pg_advisory_xact_lock(4873510238471);
+    head := coalesce((select position from events order by position desc limit 1), 0);
+    insert into events
+    select head + e.n, e.type, e.id, e.sequence, e.name, e.version, e.payload::json, e.metadata::json, e.time
+    from unnest(types, ids, sequences, names, versions, payloads, metadatas, times) with ordinality
+        as e (type, id, sequence, name, version, payload, metadata, time, n);
+    -- Last, so that it sees what others of the same batch append, too.
     if cardinality(guard_types) > 0 and exists (
         select from unnest(guard_types, guard_ids, guard_sequences) as g (type, id, sequence)
         join events e on e.aggregate_type = g.type and e.aggregate_id = g.id and e.sequence = g.sequence + 1
     ) then
         raise unique_violation using message = 'a guarded stream has grown';
     end if;
-    head := coalesce((select position from events order by position desc limit 1), 0);
-    insert into events
-    select head + e.n, e.type, e.id, e.sequence, e.name, e.version, e.payload::json, e.metadata::json, e.time
-    from unnest(types, ids, sequences, names, versions, payloads, metadatas, times) with ordinality
-        as e (type, id, sequence, name, version, payload, metadata, time, n);
     return head;
 end $$;
 

@@ -19,7 +19,7 @@ use crate::config::{Database, Storage};
 pub type Failure = Box<dyn Error + Send + Sync>;
 
 /// The schemas of Postgres in which names are looked up: the log's, then the read models'.
-const SEARCH_PATH: &str = "public, history";
+const SEARCH_PATH: &str = "public,history";
 
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -63,9 +63,9 @@ pub fn log_to_stderr() {
         EnvFilter::try_from_env("COLLOQUY_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,async_nats=warn"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
-        lines.init()
+        lines.init();
     } else {
-        lines.json().flatten_event(true).with_span_list(false).init()
+        lines.json().flatten_event(true).with_span_list(false).init();
     }
 }
 

@@ -18,16 +18,21 @@ pub(super) async fn commit(db: &PostgresDb, appends: &[Append]) -> Result<Vec<Ou
     if arguments.ids.is_empty() {
         return Ok(vec![Some(Position::START); appends.len()]);
     }
-    match together(&db.pool, &arguments).await {
+    let unknown = match together(&db.pool, &arguments).await {
         Ok(head) => return Ok(heads(appends, head)),
-        Err(error) if is_conflict(&error) => {}
-        // The connection broke: the batch may stand there or not. Repeated one by one, what stands there conflicts.
-        Err(error) if is_passing(&error) => tracing::warn!(%error, "appending again, as the outcome is unknown"),
+        Err(error) if is_conflict(&error) => false,
+        Err(error) if is_passing(&error) => {
+            tracing::warn!(%error, "appending again, as the outcome is unknown");
+            true
+        }
         Err(error) => return Err(error.into()),
-    }
+    };
     let mut outcomes = each(&db.pool, &arguments).await?;
-    for (append, outcome) in appends.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
-        *outcome = look(&db.pool, append).await?;
+    if unknown {
+        // The connection broke after the batch was committed, or before: then what stands there conflicts with itself.
+        for (append, outcome) in appends.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
+            *outcome = look(&db.pool, append).await?;
+        }
     }
     Ok(outcomes)
 }

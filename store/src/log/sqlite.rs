@@ -44,11 +44,6 @@ async fn each(file: &SqliteFile, appends: &[Append]) -> Result<Vec<Outcome>, Sto
 }
 
 async fn write(tx: &mut SqliteConnection, appends: &[Append]) -> Result<Option<Vec<Outcome>>, StoreError> {
-    for guard in appends.iter().flat_map(|append| &append.guards) {
-        if has_grown(tx, guard).await? {
-            return Ok(None);
-        }
-    }
     let head: Option<i64> = sqlx::query_scalar("select max(position) from events").fetch_one(&mut *tx).await?;
     let mut next = head.unwrap_or(0);
     let mut outcomes = Vec::with_capacity(appends.len());
@@ -57,10 +52,17 @@ async fn write(tx: &mut SqliteConnection, appends: &[Append]) -> Result<Option<V
         next += i64::try_from(append.events.len()).unwrap_or(i64::MAX);
     }
     match bulk::sqlite(tx, INSERT, &columns(appends, head.unwrap_or(0))).await {
-        Ok(()) => Ok(Some(outcomes)),
-        Err(error) if is_conflict(&error) => Ok(None),
-        Err(error) => Err(error.into()),
+        Ok(()) => {}
+        Err(error) if is_conflict(&error) => return Ok(None),
+        Err(error) => return Err(error.into()),
     }
+    // Last, so that it sees what others of the same batch append, too.
+    for guard in appends.iter().flat_map(|append| &append.guards) {
+        if has_grown(tx, guard).await? {
+            return Ok(None);
+        }
+    }
+    Ok(Some(outcomes))
 }
 
 async fn has_grown(tx: &mut SqliteConnection, guard: &Guard) -> Result<bool, StoreError> {

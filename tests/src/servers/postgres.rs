@@ -64,10 +64,14 @@ impl Postgres {
     /// their clients. They are in no common process group, so the postmaster is first stopped, lest it make new ones.
     /// What was written but not synced survives, as the operating system does.
     pub async fn kill(&mut self) {
-        self.server.signal("STOP");
-        signal("KILL", &children(self.server.id()));
+        self.end_children();
         self.server.kill().await;
         clear_crash(&data(self.home.path()));
+    }
+
+    fn end_children(&mut self) {
+        self.server.signal("STOP");
+        signal("KILL", &children(self.server.id()));
     }
 
     /// Starts it again after a kill, on the same port and data.
@@ -78,10 +82,14 @@ impl Postgres {
 }
 
 impl Drop for Postgres {
-    /// An immediate shutdown: as fast as a kill, but the postmaster takes its children and shared memory along.
+    /// A crash, too: a shutdown would wait for clients that have connected and, as this thread is here, say no word.
     fn drop(&mut self) {
-        self.server.signal("QUIT");
-        self.server.reap();
+        if self.server.is_running() {
+            self.end_children();
+            self.server.signal("KILL");
+            self.server.reap();
+            clear_crash(&data(self.home.path()));
+        }
     }
 }
 
@@ -107,7 +115,8 @@ fn copy_template(home: &Path) {
     assert!(copied.is_ok_and(|status| status.success()), "{} could not be copied", template.display());
 }
 
-/// Starts the server and waits until it answers. Its death signal is an immediate shutdown, for the reasons of `drop`.
+/// Starts the server and waits until it answers. Its death signal is an immediate shutdown: the postmaster then
+/// takes its children and its shared memory along.
 async fn serve(port: &Port, home: &Path) -> Child {
     let mut command = bound_to_thread("QUIT");
     if user() == 0 {

@@ -1,0 +1,129 @@
+//! One engine with everything on it: a database of its own, the log, the bus, and what moves events between them.
+
+use std::time::Duration;
+
+use nats::Bus;
+use projections::{History, Projection};
+use projector::Worker;
+use store::read_model::Home;
+use store::{Db, Durability, Lease, Log, PostgresDb, ReadModel, SqliteFile};
+use tempfile::TempDir;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::servers::{Nats, Postgres};
+
+/// How long a test waits for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a test plays on.
+pub struct Stage {
+    pub log: Log,
+    pub bus: Bus,
+    pub home: Home,
+    pub postgres: Option<Postgres>,
+    pub nats: Option<Nats>,
+    url: Option<String>,
+    folder: TempDir,
+    stop: CancellationToken,
+    _stop: DropGuard,
+}
+
+impl Stage {
+    pub async fn sqlite() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let db = open_sqlite(&folder);
+        Self::on(db, Bus::in_process(), folder, None, None, None).await
+    }
+
+    pub async fn postgres_nats() -> Self {
+        let (postgres, nats) = (Postgres::start().await, Nats::start().await);
+        let url = postgres.database().await;
+        let db = open_postgres(&url);
+        let bus = Bus::connect(&nats.url(), PATIENCE).await.expect("NATS is up");
+        let folder = TempDir::new().expect("a folder");
+        Self::on(db, bus, folder, Some(url), Some(postgres), Some(nats)).await
+    }
+
+    async fn on(
+        db: Db,
+        bus: Bus,
+        folder: TempDir,
+        url: Option<String>,
+        postgres: Option<Postgres>,
+        nats: Option<Nats>,
+    ) -> Self {
+        store::migrate(&db).await.expect("an empty database can be migrated");
+        let stop = CancellationToken::new();
+        let _stop = stop.clone().drop_guard();
+        let home = Home::beside(db.clone());
+        Self { log: Log::open(db), bus, home, postgres, nats, url, folder, stop, _stop }
+    }
+
+    /// A log of another process on the same database: its own writer, its own memory.
+    pub fn another_log(&self) -> Log {
+        Log::open(self.another_db())
+    }
+
+    pub fn another_db(&self) -> Db {
+        self.url.as_deref().map_or_else(|| open_sqlite(&self.folder), open_postgres)
+    }
+
+    /// Moves events out of the log and over the bus, until the test ends.
+    pub fn relay(&self) {
+        tokio::spawn(relay::run(self.log.clone(), self.bus.clone(), self.stop.child_token()));
+        let (bus, stop) = (self.bus.clone(), self.stop.child_token());
+        tokio::spawn(async move { bus.run(stop).await });
+    }
+
+    pub async fn history(&self) -> ReadModel {
+        ReadModel::open(&self.home, History::SPEC).await.expect("the read model can be made")
+    }
+
+    /// Keeps the read model up to date, until the test ends.
+    pub fn project(&self, history: &ReadModel) -> tokio::sync::watch::Receiver<projector::State> {
+        let worker = Worker::new(self.log.clone(), self.bus.clone(), history.clone());
+        let (state, stop) = (worker.state(), self.stop.child_token());
+        tokio::spawn(async move { worker.run::<History>(stop).await });
+        state
+    }
+
+    /// Waits until the read model has the whole log.
+    pub async fn settle(&self, history: &ReadModel) {
+        let head = self.log.head().await.expect("the log is up");
+        assert!(history.wait_for(head, PATIENCE).await.expect("the read model is up"), "history never came to {head}");
+    }
+
+    pub async fn lease(&self, name: &str) -> Option<Lease> {
+        Lease::try_take(self.log.db(), name).await.expect("the database is up")
+    }
+}
+
+fn open_sqlite(folder: &TempDir) -> Db {
+    Db::Sqlite(SqliteFile::open(&folder.path().join("log.db"), Durability::Full).expect("a path"))
+}
+
+fn open_postgres(url: &str) -> Db {
+    Db::Postgres(PostgresDb::open(url, "public,history").expect("an address"))
+}
+
+/// Runs each story on both engines, as `sqlite::name` and `postgres_nats::name`.
+#[macro_export]
+macro_rules! on_both_engines {
+    ($(async fn $name:ident($stage:ident: $type:ty) $body:block)+) => {
+        $(async fn $name($stage: $type) $body)+
+
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::stage::Stage::sqlite().await.into()).await;
+            })+
+        }
+
+        mod postgres_nats {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::stage::Stage::postgres_nats().await.into()).await;
+            })+
+        }
+    };
+}
