@@ -15,7 +15,7 @@ pub struct Lease(Held);
 #[derive(Debug)]
 enum Held {
     /// A lock on a file beside the database; the system lets go of it when the process ends.
-    File(#[expect(dead_code, reason = "held, not used")] File),
+    File(File),
     /// An advisory lock of a connection of its own; Postgres lets go of it when the connection ends.
     Connection(Box<PgConnection>),
 }
@@ -33,6 +33,16 @@ impl Lease {
             }
         };
         Ok(held.map(Self))
+    }
+
+    /// Lets go of it now: once this returns, another may take it. Dropped, it is let go of a moment later.
+    pub async fn release(self) {
+        match self.0 {
+            Held::File(lock) => drop(lock),
+            Held::Connection(mut connection) => {
+                let _ = sqlx::query("select pg_advisory_unlock_all()").execute(&mut *connection).await;
+            }
+        }
     }
 
     /// Whether it is still held. What is done under a lease must be safe even when this is out of date.

@@ -111,8 +111,10 @@ impl ReadModel {
 
     /// Drops what a rebuild that died has left, unless one is running.
     pub async fn clean(&self) -> Result<(), StoreError> {
-        if let Some(_lease) = self.rebuild_lease().await? {
-            Place::clean(&self.home, self.spec).await?;
+        if let Some(lease) = self.rebuild_lease().await? {
+            let cleaned = Place::clean(&self.home, self.spec).await;
+            lease.release().await;
+            return cleaned;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use store::{Clock, Executor, ReadModel};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::stage::Stage;
+use crate::stage::{Play, Stage};
 
 /// A running API with everything behind it.
 pub struct TestApp {
@@ -26,11 +26,11 @@ const SECRET: &str = "a secret that is good for tests alone";
 const BEGINNING: i64 = 1_767_225_600_000_000;
 pub const PASSWORD: &str = "Passw0rd!";
 
-impl TestApp {
-    pub async fn start(stage: Stage) -> Self {
+impl Play for TestApp {
+    async fn on(stage: Stage) -> Self {
         let history = stage.history().await;
         stage.relay();
-        let state = stage.project(&history);
+        let projection = stage.project(&history);
         let clock = Clock::manual(domain::Timestamp::from_micros(BEGINNING));
         let secret = SecretKey::try_from(SECRET.to_owned()).expect("long enough");
         let app = App::new(Parts {
@@ -38,7 +38,7 @@ impl TestApp {
             bus: stage.bus.clone(),
             executor: Executor::new(stage.log.clone(), clock.clone()),
             history: history.clone(),
-            projections: vec![("history", state)],
+            projections: vec![("history", projection)],
             access_tokens: AccessTokens::new(&secret, 900),
             passwords: Passwords::default(),
             own_writes: OwnWrites::default(),
@@ -49,8 +49,9 @@ impl TestApp {
         tokio::spawn(api::run(app, listener, stop.clone()));
         Self { stage, history, clock, client: Client::new(), address, stop }
     }
+}
 
-    #[must_use]
+impl TestApp {
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("http://{}{path}", self.address))
     }
@@ -77,7 +78,7 @@ impl TestApp {
         let body = json!({"email": email, "password": PASSWORD});
         let answer = self.request(Method::POST, "/api/v1/users/login").json(&body).send().await.expect("an answer");
         let body: Value = answer.json().await.expect("JSON");
-        let token = body["access_token"].as_str().expect("a token").to_owned();
+        let token = body.get("access_token").and_then(Value::as_str).expect("a token").to_owned();
         Persona { app: self, token }
     }
 }
@@ -95,7 +96,6 @@ pub struct Persona<'a> {
 }
 
 impl Persona<'_> {
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.app.request(method, path).bearer_auth(&self.token)
     }

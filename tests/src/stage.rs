@@ -24,15 +24,14 @@ pub struct Stage {
     pub nats: Option<Nats>,
     url: Option<String>,
     folder: TempDir,
-    stop: CancellationToken,
-    _stop: DropGuard,
+    stop: DropGuard,
 }
 
 impl Stage {
     pub async fn sqlite() -> Self {
         let folder = TempDir::new().expect("a folder");
         let db = open_sqlite(&folder);
-        Self::on(db, Bus::in_process(), folder, None, None, None).await
+        Self::with(db, Bus::in_process(), folder, None, None, None).await
     }
 
     pub async fn postgres_nats() -> Self {
@@ -41,10 +40,10 @@ impl Stage {
         let db = open_postgres(&url);
         let bus = Bus::connect(&nats.url(), PATIENCE).await.expect("NATS is up");
         let folder = TempDir::new().expect("a folder");
-        Self::on(db, bus, folder, Some(url), Some(postgres), Some(nats)).await
+        Self::with(db, bus, folder, Some(url), Some(postgres), Some(nats)).await
     }
 
-    async fn on(
+    async fn with(
         db: Db,
         bus: Bus,
         folder: TempDir,
@@ -53,10 +52,14 @@ impl Stage {
         nats: Option<Nats>,
     ) -> Self {
         store::migrate(&db).await.expect("an empty database can be migrated");
-        let stop = CancellationToken::new();
-        let _stop = stop.clone().drop_guard();
+        let stop = CancellationToken::new().drop_guard();
         let home = Home::beside(db.clone());
-        Self { log: Log::open(db), bus, home, postgres, nats, url, folder, stop, _stop }
+        Self { log: Log::open(db), bus, home, postgres, nats, url, folder, stop }
+    }
+
+    /// Where SQLite's files are.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// A log of another process on the same database: its own writer, its own memory.
@@ -68,10 +71,14 @@ impl Stage {
         self.url.as_deref().map_or_else(|| open_sqlite(&self.folder), open_postgres)
     }
 
+    fn stop(&self) -> &CancellationToken {
+        self.stop.token()
+    }
+
     /// Moves events out of the log and over the bus, until the test ends.
     pub fn relay(&self) {
-        tokio::spawn(relay::run(self.log.clone(), self.bus.clone(), self.stop.child_token()));
-        let (bus, stop) = (self.bus.clone(), self.stop.child_token());
+        tokio::spawn(relay::run(self.log.clone(), self.bus.clone(), self.stop().child_token()));
+        let (bus, stop) = (self.bus.clone(), self.stop().child_token());
         tokio::spawn(async move { bus.run(stop).await });
     }
 
@@ -82,7 +89,7 @@ impl Stage {
     /// Keeps the read model up to date, until the test ends.
     pub fn project(&self, history: &ReadModel) -> tokio::sync::watch::Receiver<projector::State> {
         let worker = Worker::new(self.log.clone(), self.bus.clone(), history.clone());
-        let (state, stop) = (worker.state(), self.stop.child_token());
+        let (state, stop) = (worker.state(), self.stop().child_token());
         tokio::spawn(async move { worker.run::<History>(stop).await });
         state
     }
@@ -106,6 +113,17 @@ fn open_postgres(url: &str) -> Db {
     Db::Postgres(PostgresDb::open(url, "public,history").expect("an address"))
 }
 
+/// What a story is told with, made on a stage.
+pub trait Play {
+    fn on(stage: Stage) -> impl Future<Output = Self>;
+}
+
+impl Play for Stage {
+    async fn on(stage: Stage) -> Self {
+        stage
+    }
+}
+
 /// Runs each story on both engines, as `sqlite::name` and `postgres_nats::name`.
 #[macro_export]
 macro_rules! on_both_engines {
@@ -113,16 +131,20 @@ macro_rules! on_both_engines {
         $(async fn $name($stage: $type) $body)+
 
         mod sqlite {
+            use super::*;
+
             $(#[tokio::test]
             async fn $name() {
-                super::$name($crate::stage::Stage::sqlite().await.into()).await;
+                super::$name(<$type as $crate::stage::Play>::on($crate::stage::Stage::sqlite().await).await).await;
             })+
         }
 
         mod postgres_nats {
+            use super::*;
+
             $(#[tokio::test]
             async fn $name() {
-                super::$name($crate::stage::Stage::postgres_nats().await.into()).await;
+                super::$name(<$type as $crate::stage::Play>::on($crate::stage::Stage::postgres_nats().await).await).await;
             })+
         }
     };

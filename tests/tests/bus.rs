@@ -1,5 +1,5 @@
 //! The bus in both forms, the relay and the self-healing reader: every event once, in order, whatever NATS loses.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's words are its panics")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's words are its panics")]
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! The log on both engines: gapless, in commit order, atomic over streams, conflicts to the guilty alone.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's words are its panics")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's words are its panics")]
 
 use std::collections::HashSet;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use projections::Projection;
-use store::{Log, Position, ReadModel, Recorded, StoreError};
+use store::{Lease, Log, Position, ReadModel, Recorded, StoreError};
 
 use crate::worker::decode;
 
@@ -31,7 +31,18 @@ pub async fn rebuild<P: Projection>(
     progress: impl Fn(Position, Position),
 ) -> Result<Position, RebuildError> {
     let lease = live.rebuild_lease().await?.ok_or(RebuildError::Running(P::SPEC.name))?;
-    let copy = live.copy(&lease).await?;
+    let built = build::<P>(log, live, &lease, progress).await;
+    lease.release().await;
+    built
+}
+
+async fn build<P: Projection>(
+    log: &Log,
+    live: &ReadModel,
+    lease: &Lease,
+    progress: impl Fn(Position, Position),
+) -> Result<Position, RebuildError> {
+    let copy = live.copy(lease).await?;
     let mut cursor = Position::START;
     loop {
         let head = log.head().await?;

@@ -21,6 +21,8 @@ pub(super) async fn commit(db: &PostgresDb, appends: &[Append]) -> Result<Vec<Ou
     let unknown = match together(&db.pool, &arguments).await {
         Ok(head) => return Ok(heads(appends, head)),
         Err(error) if is_conflict(&error) => false,
+        // It was never sent: there is nothing to look for.
+        Err(error @ sqlx::Error::PoolTimedOut) => return Err(error.into()),
         Err(error) if is_passing(&error) => {
             tracing::warn!(%error, "appending again, as the outcome is unknown");
             true

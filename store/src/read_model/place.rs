@@ -30,6 +30,7 @@ pub(super) struct Place {
     schema: String,
     /// A copy's file on SQLite.
     file: Option<PathBuf>,
+    is_copy: bool,
 }
 
 impl Place {
@@ -37,7 +38,7 @@ impl Place {
         match &home.log {
             Db::Postgres(postgres) => {
                 make_schema(postgres, spec, spec.name).await?;
-                Ok(Self { db: home.log.clone(), schema: spec.name.to_owned(), file: None })
+                Ok(Self { db: home.log.clone(), schema: spec.name.to_owned(), file: None, is_copy: false })
             }
             Db::Sqlite(log) => {
                 let link = link(log, spec);
@@ -47,29 +48,30 @@ impl Place {
                     turn(&link, &file)?;
                 }
                 let db = Db::Sqlite(SqliteFile::open(&link, Durability::Rebuildable)?);
-                Ok(Self { db, schema: spec.name.to_owned(), file: None })
+                Ok(Self { db, schema: spec.name.to_owned(), file: None, is_copy: false })
             }
         }
     }
 
     pub(super) async fn copy(home: &Home, spec: Spec) -> Result<Self, StoreError> {
-        Self::clean(home, spec).await?;
         let schema = format!("{}_next", spec.name);
         match &home.log {
             Db::Postgres(postgres) => {
+                Self::clean(home, spec).await?;
                 make_schema(postgres, spec, &schema).await?;
-                Ok(Self { db: Db::Postgres(postgres.beside(&schema)), schema, file: None })
+                Ok(Self { db: Db::Postgres(postgres.beside(&schema)), schema, file: None, is_copy: true })
             }
             Db::Sqlite(log) => {
+                remove_files(&link(log, spec), Keep::LiveAndPrevious)?;
                 let file = new_file(&link(log, spec));
                 make_file(&file, spec).await?;
                 let db = Db::Sqlite(SqliteFile::open(&file, Durability::Rebuildable)?);
-                Ok(Self { db, schema, file: Some(file) })
+                Ok(Self { db, schema, file: Some(file), is_copy: true })
             }
         }
     }
 
-    /// Drops every copy but the live one.
+    /// Drops every copy but the live one. For a process that has just started, as nobody may be reading the others.
     pub(super) async fn clean(home: &Home, spec: Spec) -> Result<(), StoreError> {
         match &home.log {
             Db::Postgres(postgres) => {
@@ -78,7 +80,7 @@ impl Place {
                     sqlx::query(&drop).execute(&postgres.pool).await?;
                 }
             }
-            Db::Sqlite(log) => remove_files_but_live(&link(log, spec), spec)?,
+            Db::Sqlite(log) => remove_files(&link(log, spec), Keep::Live)?,
         }
         Ok(())
     }
@@ -88,9 +90,13 @@ impl Place {
         match &self.db {
             Db::Postgres(postgres) => {
                 let mut tx = postgres.begin().await?;
-                let lock = "select pg_advisory_xact_lock(hashtextextended('colloquy read model ' || $1, 0)), \
-                            set_config('synchronous_commit', 'off', true)";
+                let lock = "select pg_advisory_xact_lock(hashtextextended('colloquy read model ' || $1, 0))";
                 sqlx::query(lock).bind(&self.schema).execute(&mut *tx).await?;
+                if self.is_copy {
+                    // Nobody reads a copy before the swap, whose commit flushes all. The live one must not go back in a
+                    // crash: what was seen in it, and the position that this process remembers, would be seen no more.
+                    sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
+                }
                 Ok(Tx::Postgres(tx))
             }
             Db::Sqlite(file) => loop {
@@ -108,19 +114,21 @@ impl Place {
     pub(super) async fn swap(self, home: &Home, spec: Spec, held: Tx) -> Result<(), StoreError> {
         self.db.close().await;
         match (&home.log, held, self.file) {
+            // The file that was live stays for those who are reading it; the next start or rebuild removes it.
             (Db::Sqlite(log), held, Some(file)) => {
                 turn(&link(log, spec), &file)?;
                 drop(held);
+                Ok(())
             }
             (Db::Postgres(_), Tx::Postgres(mut tx), _) => {
                 let name = spec.name;
                 tx.execute(format!("alter schema {name} rename to {name}_old").as_str()).await?;
                 tx.execute(format!("alter schema {name}_next rename to {name}").as_str()).await?;
                 tx.commit().await?;
+                Self::clean(home, spec).await
             }
-            (Db::Sqlite(_) | Db::Postgres(_), _, _) => return Err(StoreError::Corrupt("two engines at once".into())),
+            (Db::Sqlite(_) | Db::Postgres(_), _, _) => Err(StoreError::Corrupt("two engines at once".into())),
         }
-        Self::clean(home, spec).await
     }
 }
 
@@ -178,18 +186,29 @@ fn turn(link: &Path, file: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn remove_files_but_live(link: &Path, spec: Spec) -> Result<(), StoreError> {
-    let live = std::fs::read_link(link).unwrap_or_default();
-    let live = live.to_string_lossy();
-    let copies = format!("{}-", spec.name);
-    let Some(folder) = link.parent() else { return Ok(()) };
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(&copies) && name.contains(".db") && !name.starts_with(live.as_ref()) {
-            std::fs::remove_file(entry.path())?;
-        }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Live,
+    /// The file that was live before, too: a reader may have it open, or be about to.
+    LiveAndPrevious,
+}
+
+/// Removes a read model's files but those that are kept. Names sort by the time at which the files were made.
+fn remove_files(link: &Path, keep: Keep) -> Result<(), StoreError> {
+    let (Some(folder), Some(stem)) = (link.parent(), link.file_stem()) else { return Ok(()) };
+    let stem = stem.to_string_lossy();
+    let is_copy = |name: &String| name.strip_prefix(&*stem).is_some_and(|rest| rest.starts_with('-'));
+    let names = std::fs::read_dir(folder)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let copies: Vec<String> = names.filter(is_copy).collect();
+    let live = std::fs::read_link(link)?.to_string_lossy().into_owned();
+    let is_database = |name: &&String| Path::new(name).extension().is_some_and(|extension| extension == "db");
+    let older = copies.iter().filter(is_database).filter(|name| **name < live);
+    let previous = older.max().filter(|_| keep == Keep::LiveAndPrevious);
+    // `x.db` keeps `x.db-wal` and `x.db-shm` as well.
+    let is_kept =
+        |name: &String| name.starts_with(&live) || previous.is_some_and(|previous| name.starts_with(previous));
+    for name in copies.iter().filter(|name| !is_kept(name)) {
+        std::fs::remove_file(folder.join(name))?;
     }
     Ok(())
 }

@@ -53,8 +53,8 @@ struct ProjectionState {
 
 /// Ready is who can serve posts: whoever has the log.
 pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
-    let head = within_patience(app.log.head()).await;
-    let history = projection(&app, head).await;
+    let (head, position) = tokio::join!(within_patience(app.log.head()), within_patience(app.history.position()));
+    let history = projection(&app, head, position);
     let mut degraded = Vec::new();
     if !app.bus.is_connected() {
         degraded.push("nats");
@@ -69,9 +69,8 @@ pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
     (code, Json(Ready { status, degraded, head, projections: vec![history] }))
 }
 
-async fn projection(app: &App, head: Option<Position>) -> ProjectionState {
+fn projection(app: &App, head: Option<Position>, position: Option<Position>) -> ProjectionState {
     let name = app.history.name();
-    let position = within_patience(app.history.position()).await;
     let lag = head.zip(position).map(|(head, position)| (head.get() - position.get()).max(0));
     let state = app.projections.iter().find(|(of, _)| *of == name).map(|(_, state)| state.borrow().clone());
     let stuck_at = state.and_then(|state| match state {
