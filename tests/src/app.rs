@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use api::{AccessTokens, App, OwnWrites, Parts, Passwords, SecretKey};
+use api::{AccessTokens, App, OwnWrites, Parts, Passwords, SecretKey, Surface};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use store::{Clock, Executor, ReadModel};
@@ -46,7 +46,7 @@ impl Play for TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
-        tokio::spawn(api::run(app, listener, stop.clone()));
+        tokio::spawn(api::run(app, Surface::All, listener, stop.clone()));
         Self { stage, history, clock, client: Client::new(), address, stop }
     }
 }

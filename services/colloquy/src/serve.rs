@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::{AccessTokens, App, OwnWrites, Parts, Passwords};
+use api::{AccessTokens, App, OwnWrites, Parts, Passwords, Surface};
 use nats::Bus;
 use projections::History;
 use projector::Worker;
@@ -53,17 +53,13 @@ impl Services {
         self.carry(config);
         // The API stops first; what it has appended is still relayed and projected while it drains.
         let stop_api = self.stop.child_token();
-        let api = config.roles.api.then(|| {
-            let app = self.app(config, worker);
-            tokio::spawn(api::run(app, listener, stop_api.clone()))
-        });
+        let surface = if config.roles.api { Surface::All } else { Surface::Probes };
+        let api = tokio::spawn(api::run(self.app(config, worker), surface, listener, stop_api.clone()));
         tracing::info!("listening on http://{address}");
         asked_to_stop().await?;
         tracing::info!("stopping");
         stop_api.cancel();
-        if let Some(api) = api
-            && tokio::time::timeout(GRACE, api).await.is_err()
-        {
+        if tokio::time::timeout(GRACE, api).await.is_err() {
             tracing::warn!("some requests did not end in time");
         }
         self.log.close().await;
