@@ -1,6 +1,7 @@
 //! The tests' house: real servers and the real binary, each the child of the test that asked for it.
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
@@ -12,6 +13,7 @@ pub mod child;
 pub mod load;
 pub mod log;
 pub mod process;
+pub mod scribe;
 pub mod servers;
 pub mod stage;
 

@@ -118,7 +118,7 @@ impl Place {
             (Db::Sqlite(log), held, Some(file)) => {
                 turn(&link(log, spec), &file)?;
                 drop(held);
-                Ok(())
+                remove_files(&link(log, spec), Keep::LiveAndPrevious)
             }
             (Db::Postgres(_), Tx::Postgres(mut tx), _) => {
                 let name = spec.name;
