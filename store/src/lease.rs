@@ -67,8 +67,9 @@ fn lock_file(file: &SqliteFile, name: &str) -> Result<Option<File>, StoreError> 
 }
 
 async fn lock_connection(postgres: &PostgresDb, name: &str) -> Result<Option<PgConnection>, StoreError> {
-    let mut connection = postgres.pool.acquire().await?.detach();
+    let mut connection = postgres.pool.acquire().await?;
     let sql = "select pg_try_advisory_lock(hashtextextended($1, 0))";
-    let taken = sqlx::query_scalar(sql).bind(format!("colloquy lease {name}")).fetch_one(&mut connection).await?;
-    Ok(if taken { Some(connection) } else { None })
+    let taken: bool =
+        sqlx::query_scalar(sql).bind(format!("colloquy lease {name}")).fetch_one(&mut *connection).await?;
+    Ok(taken.then(|| connection.detach()))
 }

@@ -40,8 +40,8 @@ pub struct Batch {
     reached: Arc<watch::Sender<Position>>,
 }
 
-/// How often a waiting query looks at a checkpoint that another process moves.
-const LOOK: Duration = Duration::from_millis(10);
+/// When a waiting query first looks again at a checkpoint that another process moves; then ever less often.
+const LOOK: Duration = Duration::from_millis(5);
 
 impl ReadModel {
     /// Opens the live read model; the first process to come makes it.
@@ -84,12 +84,14 @@ impl ReadModel {
     /// Waits until the log is in up to `position`; whether it came to that in time.
     pub async fn wait_for(&self, position: Position, patience: Duration) -> Result<bool, StoreError> {
         let deadline = Instant::now() + patience;
-        let mut reached = self.reached.subscribe();
+        let (mut reached, mut look) = (self.reached.subscribe(), LOOK);
         while *reached.borrow_and_update() < position && self.position().await? < position {
             if Instant::now() >= deadline {
                 return Ok(false);
             }
-            let _ = tokio::time::timeout(LOOK, reached.wait_for(|reached| *reached >= position)).await;
+            let next = deadline.min(Instant::now() + look);
+            let _ = tokio::time::timeout_at(next, reached.wait_for(|reached| *reached >= position)).await;
+            look *= 2;
         }
         Ok(true)
     }

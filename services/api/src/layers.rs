@@ -7,39 +7,14 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use store::fresh_id;
 use tracing::Instrument;
-use uuid::Uuid;
 
 use crate::problem::Problem;
-
-/// A request's id: the client's, where it sent a decent one.
-#[derive(Debug, Clone)]
-pub(crate) struct RequestId(pub(crate) String);
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const LONGEST_ID: usize = 64;
-
-tokio::task_local! {
-    static CURRENT: String;
-}
-
-/// The id of the request that this task answers.
-pub(crate) fn current_request_id() -> Option<String> {
-    CURRENT.try_with(Clone::clone).ok()
-}
-
-fn id_of(request: &Request) -> String {
-    let sent = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
-    let decent = |id: &&str| {
-        (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-    };
-    sent.filter(decent).map_or_else(|| fresh_id::<Uuid>().to_string(), str::to_owned)
-}
+use crate::request_id::{self, HEADER, RequestId};
 
 /// Gives the request an id, a span and one line in the log.
 pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
-    let id = id_of(&request);
+    let RequestId(id) = RequestId::of(&request);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", id, %method, path);
     request.extensions_mut().insert(RequestId(id.clone()));
@@ -49,9 +24,9 @@ pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
         tracing::info!(status = response.status().as_u16(), micros = begun.elapsed().as_micros(), "answered");
         response
     };
-    let mut response = CURRENT.scope(id.clone(), answer.instrument(span)).await;
+    let mut response = request_id::known(id.clone(), answer.instrument(span)).await;
     if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, id);
+        response.headers_mut().insert(HEADER, id);
     }
     response
 }

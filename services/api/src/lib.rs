@@ -8,6 +8,7 @@ mod layers;
 mod own_writes;
 mod passwords;
 mod problem;
+mod request_id;
 mod routes;
 mod time;
 

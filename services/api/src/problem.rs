@@ -138,7 +138,7 @@ impl IntoResponse for Problem {
         let Shape { status, code, detail } = self.shape();
         let errors = if let Self::Invalid(errors) = self { errors } else { Vec::new() };
         let title = status.canonical_reason().unwrap_or_default();
-        let request_id = crate::layers::current_request_id();
+        let request_id = crate::request_id::current();
         let body = Body { r#type: "about:blank", title, status: status.as_u16(), code, detail, request_id, errors };
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();

@@ -1,6 +1,7 @@
 //! `colloquy`: one program, all roles.
 
 mod config;
+mod folder;
 mod migrate;
 mod rebuild;
 mod secret;

@@ -14,7 +14,7 @@ const BYTES: usize = 32;
 
 /// The secret in `folder`; who comes first makes it, readable by its owner alone.
 pub fn kept_in(folder: &Path) -> io::Result<SecretKey> {
-    crate::wiring::make_private(folder)?;
+    crate::folder::make(folder)?;
     let path = folder.join(FILE);
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
         Ok(mut file) => {

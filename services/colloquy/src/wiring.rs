@@ -1,10 +1,7 @@
 //! How the parts are put together, whatever the subcommand.
 
 use std::error::Error;
-use std::fs::DirBuilder;
 use std::io::IsTerminal;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
 use std::time::Duration;
 
 use projections::{History, Projection};
@@ -14,6 +11,7 @@ use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Database, Storage};
+use crate::folder;
 
 /// Why a subcommand ended, for whoever called it.
 pub type Failure = Box<dyn Error + Send + Sync>;
@@ -27,7 +25,7 @@ const RETRY: Duration = Duration::from_millis(500);
 pub async fn open_database(storage: &Storage) -> Result<Db, Failure> {
     let db = match &storage.database {
         Database::Sqlite { folder } => {
-            make_private(folder).map_err(|error| format!("COLLOQUY_DATA can't be used: {error}"))?;
+            folder::make(folder).map_err(|error| format!("COLLOQUY_DATA can't be used: {error}"))?;
             Db::Sqlite(SqliteFile::open(&folder.join("log.db"), Durability::Full)?)
         }
         Database::Postgres { url } => {
@@ -45,11 +43,6 @@ pub async fn open_database(storage: &Storage) -> Result<Db, Failure> {
         }
         tokio::time::sleep(RETRY).await;
     }
-}
-
-/// The folder holds password hashes and a secret: it is for its owner alone.
-pub fn make_private(folder: &Path) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// The live `history`; the first process to come makes it.

@@ -3,7 +3,7 @@
 use domain::Timestamp;
 use serde_json::value::RawValue;
 
-use crate::StoreError;
+use crate::{Position, StoreError};
 
 /// An event that has no position yet.
 #[derive(Debug, Clone)]
@@ -33,6 +33,9 @@ pub struct Append {
     pub metadata: Box<RawValue>,
     pub recorded_at: Timestamp,
 }
+
+/// What became of one append of a batch: the position before its first event, or a conflict.
+pub(super) type Outcome = Option<Position>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {

@@ -3,8 +3,7 @@
 use sqlx::postgres::{PgListener, PgRow};
 use sqlx::{PgPool, Postgres, Row};
 
-use super::append::{Append, Guard, NewEvent};
-use super::writer::Outcome;
+use super::append::{Append, Guard, NewEvent, Outcome};
 use crate::db::PostgresDb;
 use crate::error::{is_conflict, is_passing};
 use crate::ring::Ring;

@@ -2,8 +2,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::append::{Append, Guard};
-use super::writer::Outcome;
+use super::append::{Append, Guard, Outcome};
 use crate::bulk::{self, Column};
 use crate::db::SqliteFile;
 use crate::error::is_conflict;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::append::{Append, AppendError, NewEvent};
+use super::append::{Append, AppendError, NewEvent, Outcome};
 use super::{postgres, sqlite};
 use crate::db::PostgresDb;
 use crate::ring::Ring;
@@ -24,9 +24,6 @@ struct Pending {
     append: Append,
     done: oneshot::Sender<Result<Position, AppendError>>,
 }
-
-/// What became of one append: the position before its first event, or a conflict.
-pub(super) type Outcome = Option<Position>;
 
 /// How many appends may wait.
 const QUEUE: usize = 4_096;

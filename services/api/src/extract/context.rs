@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use domain::Metadata;
 use domain::ids::{TokenId, UserId};
 
-use crate::layers::RequestId;
+use crate::request_id::RequestId;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Context(Metadata);
