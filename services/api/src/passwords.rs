@@ -1,21 +1,23 @@
 //! Hashing passwords: slow on purpose, so on few threads and behind a bounded queue.
 
-use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use domain::values::{Password, PasswordHash};
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 /// Hashes and verifies. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Passwords {
-    queue: Arc<Semaphore>,
-    threads: Arc<Semaphore>,
+    jobs: SyncSender<Job>,
     /// Verified where there is no account, so that this takes as long.
     dummy: PasswordHash,
 }
+
+type Job = Box<dyn FnOnce() + Send>;
 
 /// Too many passwords wait to be hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,16 +31,33 @@ const LANES: u32 = 1;
 
 impl Default for Passwords {
     fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            queue: Arc::new(Semaphore::new(QUEUE)),
-            threads: Arc::new(Semaphore::new(threads)),
-            dummy: hash(b"nobody's").unwrap_or_else(|| PasswordHash::new(String::new())),
-        }
+        Self::with(std::thread::available_parallelism().map_or(1, usize::from), QUEUE)
+    }
+}
+
+impl std::fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Passwords").finish_non_exhaustive()
     }
 }
 
 impl Passwords {
+    /// The threads are of this alone: a hash takes 19 MiB, which every thread that ever made one may keep.
+    fn with(threads: usize, queue: usize) -> Self {
+        let (jobs, waiting) = mpsc::sync_channel::<Job>(queue);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..threads {
+            let waiting = waiting.clone();
+            std::thread::spawn(move || {
+                while let Some(job) = next(&waiting) {
+                    job();
+                }
+            });
+        }
+        let dummy = hash(b"nobody's").unwrap_or_else(|| PasswordHash::new(String::new()));
+        Self { jobs, dummy }
+    }
+
     pub(crate) async fn hash(&self, password: &Password) -> Result<PasswordHash, Busy> {
         let password = password.clone();
         self.in_turn(move || hash(password.as_bytes())).await?.ok_or(Busy)
@@ -60,15 +79,21 @@ impl Passwords {
     }
 
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
-        let _place = self.queue.try_acquire().map_err(|_| Busy)?;
-        let turn = tokio::time::timeout(PATIENCE, self.threads.clone().acquire_owned());
-        let turn = turn.await.map_err(|_| Busy)?.map_err(|_| Busy)?;
-        let work = move || {
-            let _turn = turn;
-            work()
+        let (answer, answered) = oneshot::channel();
+        let job = move || {
+            // Nobody is there any more who would wait for it.
+            if !answer.is_closed() {
+                let _ = answer.send(work());
+            }
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| Busy)
+        self.jobs.try_send(Box::new(job)).map_err(|_| Busy)?;
+        tokio::time::timeout(PATIENCE, answered).await.map_err(|_| Busy)?.map_err(|_| Busy)
     }
+}
+
+/// The next job; `None` when nobody can send one any more.
+fn next(waiting: &Mutex<Receiver<Job>>) -> Option<Job> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
 fn argon2() -> Option<Argon2<'static>> {
@@ -105,8 +130,24 @@ mod tests {
 
     #[tokio::test]
     async fn who_finds_the_queue_full_is_told_at_once() {
-        let passwords = Passwords::default();
-        let _all = passwords.queue.clone().acquire_many_owned(u32::try_from(QUEUE).unwrap()).await.unwrap();
-        assert_eq!(passwords.hash(&password("correct horse")).await, Err(Busy));
+        let passwords = Passwords::with(1, 1);
+        let (begun, has_begun) = oneshot::channel();
+        let (open, gate) = mpsc::channel::<()>();
+        let busy = passwords.in_turn(move || {
+            begun.send(()).unwrap();
+            gate.recv().unwrap();
+        });
+        let others = async {
+            has_begun.await.unwrap();
+            let right = password("correct horse");
+            let full = async {
+                let refused = passwords.hash(&right).await;
+                open.send(()).unwrap();
+                refused
+            };
+            tokio::join!(passwords.hash(&right), full)
+        };
+        let (first, (second, third)) = tokio::join!(busy, others);
+        assert_eq!((first, second.is_ok(), third), (Ok(()), true, Err(Busy)));
     }
 }
