@@ -17,7 +17,7 @@ test: tools
 	cargo build --workspace --all-targets
 	cargo nextest run --workspace --no-fail-fast
 
-# Prints the figures of docs/ARCHITECTURE.md, measured here and now.
+# What this machine does, beside the bounds that must hold.
 bench: tools
 	cargo build --release --package colloquy
 	cargo bench --package tests --bench speed

@@ -36,6 +36,12 @@ impl Bus {
         Self::InProcess(Arc::default())
     }
 
+    /// Whether a URL can be one of NATS.
+    #[must_use]
+    pub fn is_address(url: &str) -> bool {
+        url.contains("://") && url.parse::<async_nats::ServerAddr>().is_ok()
+    }
+
     /// Connects to NATS, and waits for it as long as `patience`.
     pub async fn connect(url: &str, patience: Duration) -> Result<Self, BusError> {
         JetStream::connect(url, patience).await.map(Box::new).map(Self::Nats)

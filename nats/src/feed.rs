@@ -23,11 +23,6 @@ impl Feed {
         Self { log, tail, cursor }
     }
 
-    /// Goes on from somewhere else.
-    pub fn seek(&mut self, cursor: Position) {
-        self.cursor = cursor;
-    }
-
     /// Waits for the next events, up to `limit` of them.
     pub async fn next(&mut self, limit: usize) -> Result<Vec<Arc<Recorded>>, StoreError> {
         let mut tail = self.tail.head();

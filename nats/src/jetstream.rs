@@ -133,8 +133,7 @@ impl JetStream {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                Err(error) = self.fill() => tracing::debug!(%error, "the tail begins again"),
-                else => {}
+                ended = self.fill() => tracing::debug!(?ended, "the tail begins again"),
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -146,11 +145,10 @@ impl JetStream {
     /// Takes what the stream carries into the tail, until the stream ends or fails.
     async fn fill(&self) -> Result<(), BusError> {
         let stream = self.context.get_stream(STREAM).await.map_err(refused)?;
+        // An ordered consumer that has had no message yet begins at the stream's first one when NATS comes back.
         let reached = *self.tail.head().borrow();
-        let deliver_policy = match u64::try_from(reached.next().get()) {
-            Ok(start_sequence) if reached > Position::START => DeliverPolicy::ByStartSequence { start_sequence },
-            Ok(_) | Err(_) => DeliverPolicy::New,
-        };
+        let floor = u64::try_from(reached.get()).unwrap_or(0).max(stream.cached_info().state.last_sequence);
+        let deliver_policy = DeliverPolicy::ByStartSequence { start_sequence: floor + 1 };
         let config = OrderedConfig { deliver_policy, ..OrderedConfig::default() };
         let consumer = stream.create_consumer(config).await.map_err(refused)?;
         let mut chunks = consumer.messages().await.map_err(refused)?.ready_chunks(CHUNK);
@@ -158,6 +156,9 @@ impl JetStream {
             let mut events = Vec::with_capacity(chunk.len());
             for message in chunk {
                 let message = message.map_err(refused)?;
+                if message.info().is_ok_and(|info| info.stream_sequence <= floor) {
+                    return Ok(());
+                }
                 // What can't be read here leaves a gap, which every reader fills from the log.
                 events.extend(serde_json::from_slice::<Recorded>(&message.payload).ok().map(Arc::new));
             }

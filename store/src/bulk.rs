@@ -8,20 +8,23 @@ use crate::{StoreError, Tx};
 
 /// A column of rows.
 #[derive(Debug, Clone)]
-pub enum Column {
+pub enum Column<'a> {
     Uuid(Vec<Uuid>),
     Int(Vec<i64>),
-    Text(Vec<String>),
-    OptionalText(Vec<Option<String>>),
+    Text(Vec<&'a str>),
+    OptionalText(Vec<Option<&'a str>>),
 }
 
-/// SQLite takes its rows in runs of these lengths, so that there are few different statements to prepare.
-const RUNS: [usize; 5] = [512, 128, 32, 8, 1];
+/// SQLite takes its rows in runs of these lengths, so that there are few different statements to prepare. The last run is
+/// filled up with rows of nulls, which are left out.
+const RUNS: [usize; 7] = [1, 4, 16, 32, 64, 128, 256];
+const LONGEST: usize = 512;
 
 /// Runs a statement over rows. In `sql`, `{rows}` stands for them: a common table expression's body.
 ///
-/// Postgres takes each column as one array; SQLite takes a list of values, in runs, as it has a limit on parameters.
-pub async fn execute(tx: &mut Tx, sql: &str, columns: &[Column]) -> Result<(), StoreError> {
+/// Postgres takes each column as one array; SQLite takes a list of values, in runs, as it has a limit on parameters. The
+/// first column has no nulls.
+pub async fn execute(tx: &mut Tx, sql: &str, columns: &[Column<'_>]) -> Result<(), StoreError> {
     match tx {
         Tx::Postgres(tx) => postgres(tx, sql, columns).await?,
         Tx::Sqlite(tx) => sqlite(tx, sql, columns).await?,
@@ -29,7 +32,7 @@ pub async fn execute(tx: &mut Tx, sql: &str, columns: &[Column]) -> Result<(), S
     Ok(())
 }
 
-async fn postgres(tx: &mut PgConnection, sql: &str, columns: &[Column]) -> Result<(), sqlx::Error> {
+async fn postgres(tx: &mut PgConnection, sql: &str, columns: &[Column<'_>]) -> Result<(), sqlx::Error> {
     if columns.first().is_some_and(|column| column.len() > 0) {
         let text = sql.replace("{rows}", &unnest(columns));
         columns.iter().fold(sqlx::query(&text), bind_array).execute(tx).await?;
@@ -37,20 +40,19 @@ async fn postgres(tx: &mut PgConnection, sql: &str, columns: &[Column]) -> Resul
     Ok(())
 }
 
-pub(crate) async fn sqlite(tx: &mut SqliteConnection, sql: &str, columns: &[Column]) -> Result<(), sqlx::Error> {
+pub(crate) async fn sqlite(tx: &mut SqliteConnection, sql: &str, columns: &[Column<'_>]) -> Result<(), sqlx::Error> {
     let rows = columns.first().map_or(0, Column::len);
     let mut done = 0;
-    for run in RUNS {
-        while rows - done >= run {
-            let text = sql.replace("{rows}", &values(run, columns.len()));
-            bind_run(sqlx::query(&text), columns, done, run).execute(&mut *tx).await?;
-            done += run;
-        }
+    while done < rows {
+        let run = RUNS.into_iter().find(|run| *run >= rows - done).unwrap_or(LONGEST);
+        let text = sql.replace("{rows}", &values(run, columns.len()));
+        bind_run(sqlx::query(&text), columns, done, run).execute(&mut *tx).await?;
+        done += run;
     }
     Ok(())
 }
 
-impl Column {
+impl Column<'_> {
     fn len(&self) -> usize {
         match self {
             Self::Uuid(values) => values.len(),
@@ -69,7 +71,7 @@ impl Column {
     }
 }
 
-fn unnest(columns: &[Column]) -> String {
+fn unnest(columns: &[Column<'_>]) -> String {
     let arrays: Vec<_> =
         columns.iter().enumerate().map(|(i, column)| format!("${}::{}[]", i + 1, column.postgres_type())).collect();
     format!("select * from unnest({})", arrays.join(", "))
@@ -77,13 +79,13 @@ fn unnest(columns: &[Column]) -> String {
 
 fn values(rows: usize, columns: usize) -> String {
     let row = format!("({})", vec!["?"; columns].join(", "));
-    format!("values {}", vec![row; rows].join(", "))
+    format!("select * from (values {}) where column1 is not null", vec![row; rows].join(", "))
 }
 
 type PostgresQuery<'q> = Query<'q, Postgres, sqlx::postgres::PgArguments>;
 type SqliteQuery<'q> = Query<'q, Sqlite, sqlx::sqlite::SqliteArguments<'q>>;
 
-fn bind_array<'q>(query: PostgresQuery<'q>, column: &'q Column) -> PostgresQuery<'q> {
+fn bind_array<'q>(query: PostgresQuery<'q>, column: &'q Column<'q>) -> PostgresQuery<'q> {
     match column {
         Column::Uuid(values) => query.bind(values),
         Column::Int(values) => query.bind(values),
@@ -92,12 +94,12 @@ fn bind_array<'q>(query: PostgresQuery<'q>, column: &'q Column) -> PostgresQuery
     }
 }
 
-fn bind_run<'q>(query: SqliteQuery<'q>, columns: &'q [Column], from: usize, rows: usize) -> SqliteQuery<'q> {
+fn bind_run<'q>(query: SqliteQuery<'q>, columns: &'q [Column<'q>], from: usize, rows: usize) -> SqliteQuery<'q> {
     let cells = (from..from + rows).flat_map(|row| columns.iter().map(move |column| (row, column)));
     cells.fold(query, |query, (row, column)| match column {
         Column::Uuid(values) => query.bind(values.get(row)),
         Column::Int(values) => query.bind(values.get(row)),
-        Column::Text(values) => query.bind(values.get(row).map(String::as_str)),
-        Column::OptionalText(values) => query.bind(values.get(row).and_then(Option::as_deref)),
+        Column::Text(values) => query.bind(values.get(row).copied()),
+        Column::OptionalText(values) => query.bind(values.get(row).copied().flatten()),
     })
 }

@@ -1,5 +1,7 @@
 //! Which engine runs. Everywhere else there is one SQL text for both; where that can't be, there is one commented `match`.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -62,10 +64,17 @@ pub struct SqliteFile {
 }
 
 /// A Postgres database, seen through a search path: the log's schema, then those of the read models.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PostgresDb {
     pub pool: PgPool,
     options: Arc<PgConnectOptions>,
+}
+
+impl std::fmt::Debug for PostgresDb {
+    /// The options hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresDb").finish_non_exhaustive()
+    }
 }
 
 /// A transaction that may write.
@@ -89,6 +98,8 @@ impl Tx {
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long SQLite waits for another writer.
 const BUSY: Duration = Duration::from_secs(10);
+/// How long SQLite's journal grows (16 MB) before it goes into the file: a page that is written often goes there once.
+const CHECKPOINT_PAGES: &str = "4000";
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
@@ -104,6 +115,7 @@ pub enum Durability {
 impl SqliteFile {
     /// Opens the file behind `path`, which may be a symbolic link that is turned to another file meanwhile.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+        make_private(path)?;
         let link = Arc::new(Link::new(path.to_owned()));
         let synchronous = match durability {
             Durability::Full => SqliteSynchronous::Full,
@@ -111,10 +123,11 @@ impl SqliteFile {
         };
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .busy_timeout(BUSY)
+            .pragma("temp_store", "memory")
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .statement_cache_capacity(64);
         let write = pool(&link, 1).connect_lazy_with(options.clone());
         let read = pool(&link, SQLITE_READERS).connect_lazy_with(options.pragma("query_only", "on"));
@@ -122,8 +135,18 @@ impl SqliteFile {
     }
 
     /// A transaction that no other writer can overtake.
+    ///
+    /// After a COMMIT that failed, `sqlx` believes that its transaction is still open where SQLite has ended it: a
+    /// connection that can't begin is replaced, once.
     pub async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
+        const BEGIN: &str = "BEGIN IMMEDIATE";
+        match self.write.begin_with(BEGIN).await {
+            Err(sqlx::Error::InvalidSavePointStatement | sqlx::Error::BeginFailed) => {
+                let _ = self.write.acquire().await?.close().await;
+                Ok(self.write.begin_with(BEGIN).await?)
+            }
+            begun => Ok(begun?),
+        }
     }
 
     pub async fn close(&self) {
@@ -134,6 +157,12 @@ impl SqliteFile {
     pub(crate) fn path(&self) -> &PathBuf {
         &self.link.path
     }
+}
+
+/// It may hold password hashes: a file that is made here is for its owner alone.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    Ok(())
 }
 
 fn pool(link: &Arc<Link>, connections: u32) -> SqlitePoolOptions {
@@ -165,6 +194,10 @@ impl PostgresDb {
         let seen = options.clone().options([
             ("search_path", search_path),
             ("jit", "off"),
+            // Every statement here goes by keys. A plan that was made while a table was small is kept when it is large.
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
             // A node that was cut off loses its locks in seconds, not in hours.
             ("tcp_keepalives_idle", "5"),
             ("tcp_keepalives_interval", "2"),
@@ -184,13 +217,6 @@ impl PostgresDb {
 }
 
 impl Db {
-    pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(match self {
-            Self::Sqlite(file) => Tx::Sqlite(file.begin().await?),
-            Self::Postgres(postgres) => Tx::Postgres(postgres.begin().await?),
-        })
-    }
-
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         on!(self, pool => sqlx::query("select 1").execute(pool).await.map(|_| ()))?;

@@ -1,12 +1,14 @@
 //! What can go wrong with a database, as far as anybody above has to know.
 
 use std::borrow::Cow;
+use std::error::Error;
+use std::sync::Arc;
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// It will pass: the database is away, full or busy.
     #[error("the database is not available")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Arc<sqlx::Error>),
     /// The program that appends to the log is shutting down.
     #[error("the log is closed")]
     Closed,
@@ -20,17 +22,27 @@ pub enum StoreError {
     TooNew(i64),
     #[error("the tables of the read model {0} are of another version; run: colloquy rebuild {0}")]
     OtherTables(&'static str),
+    #[error("the database's encoding must be UTF8")]
+    Encoding,
     #[error("the database could not be prepared")]
-    Migration(#[source] sqlx::migrate::MigrateError),
+    Migration(#[source] Arc<sqlx::migrate::MigrateError>),
     #[error("a statement failed")]
-    Statement(#[source] sqlx::Error),
+    Statement(#[source] Arc<sqlx::Error>),
     #[error("a file of the database could not be used")]
-    File(#[from] std::io::Error),
+    File(#[source] Arc<std::io::Error>),
 }
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        if is_passing(&error) { Self::Unavailable(error) } else { Self::Statement(error) }
+        let passing = is_passing(&error);
+        let error = Arc::new(error);
+        if passing { Self::Unavailable(error) } else { Self::Statement(error) }
+    }
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        Self::File(Arc::new(error))
     }
 }
 
@@ -41,7 +53,7 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
         } else if let sqlx::migrate::MigrateError::Execute(error) = error {
             Self::from(error)
         } else {
-            Self::Migration(error)
+            Self::Migration(Arc::new(error))
         }
     }
 }
@@ -79,4 +91,19 @@ fn is_passing_code(code: &str) -> bool {
 /// A row of the same key stands there already. (SQLite has two codes for it; `sqlx` knows both.)
 pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+/// An error with all its causes, in one line: what each says of itself, and never its fields, which may hold data.
+#[must_use]
+pub fn in_full(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use domain::{Decide, Metadata, Timestamp};
 use serde_json::value::to_raw_value;
+use tracing::Instrument;
 
 use crate::streams::{self, Versioned};
 use crate::{Append, AppendError, Clock, Guard, Log, NewEvent, Position, StoreError};
@@ -58,9 +59,13 @@ impl Executor {
     /// Runs a command to its end. A conflict, or a refusal that may be due to a state kept too long, runs it again on
     /// fresh states.
     pub async fn execute<C: Command>(&self, command: &C, metadata: Metadata) -> Result<Done<C::Output>, C::Error> {
+        self.attempt(command, &metadata).instrument(tracing::info_span!("command", name = C::NAME)).await
+    }
+
+    async fn attempt<C: Command>(&self, command: &C, metadata: &Metadata) -> Result<Done<C::Output>, C::Error> {
         let mut attempt = 1;
         loop {
-            let mut unit = Unit::new(self, &metadata);
+            let mut unit = Unit::new(self, metadata);
             let decided = command.run(&mut unit).await;
             if decided.is_err() && attempt < ATTEMPTS && unit.forget_reused() {
                 attempt += 1;
@@ -106,6 +111,14 @@ struct Touched {
     state: Cached,
 }
 
+impl Touched {
+    /// Whether its state is worth keeping, and not kept yet. Most streams are begun, and nobody comes back to them: one
+    /// that was just begun is kept when it is loaded for the first time.
+    const fn is_news(&self) -> bool {
+        self.base > 0 && !(self.reused && self.version == self.base)
+    }
+}
+
 impl<'a> Unit<'a> {
     fn new(executor: &'a Executor, metadata: &'a Metadata) -> Self {
         Self { executor, now: executor.clock.now(), metadata, work: Work::default() }
@@ -116,7 +129,7 @@ impl<'a> Unit<'a> {
         self.now
     }
 
-    /// A stream as the database has it, never as this process remembers it: see [`Unit::load`].
+    /// A stream as the database has it, whatever this process remembers: see [`Unit::load`].
     pub async fn load_fresh<A: Decide>(&mut self, id: A::Id) -> Result<Stream<'_, A>, StoreError> {
         self.executor.states.invalidate(&(A::TYPE, id.to_string()));
         self.load(id).await
@@ -168,7 +181,7 @@ impl<'a> Unit<'a> {
     async fn append(&mut self) -> Result<Option<Position>, AppendError> {
         let append = self.work.take(self.metadata, self.now).map_err(unwritable)?;
         let position = if append.events.is_empty() { None } else { Some(self.executor.log.append(append).await?) };
-        for (key, touched) in self.work.streams.drain().filter(|(_, touched)| touched.version > 0) {
+        for (key, touched) in self.work.streams.drain().filter(|(_, touched)| touched.is_news()) {
             self.executor.states.insert(key, touched.state);
         }
         Ok(position)

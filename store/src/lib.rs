@@ -16,7 +16,7 @@ mod streams;
 
 pub use clock::{Clock, fresh_id};
 pub use db::{Db, Durability, PostgresDb, SqliteFile, Tx};
-pub use error::StoreError;
+pub use error::{StoreError, in_full};
 pub use executor::{Command, Done, Executor, Stream, Unit};
 pub use lease::Lease;
 pub use log::{Append, AppendError, Guard, Log, NewEvent};

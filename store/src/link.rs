@@ -14,26 +14,30 @@ pub struct Link {
 #[derive(Debug)]
 struct Known {
     target: Option<PathBuf>,
-    since: Instant,
+    /// When it was seen to be turned; `None` where it never was.
+    since: Option<Instant>,
 }
+
+/// By how much younger than the turn a connection must be: it takes its path before it takes its time.
+const DOUBT: Duration = Duration::from_secs(1);
 
 impl Link {
     pub(crate) fn new(path: PathBuf) -> Self {
-        let known = Known { target: std::fs::read_link(&path).ok(), since: Instant::now() };
+        let known = Known { target: std::fs::read_link(&path).ok(), since: None };
         Self { path, known: Mutex::new(known) }
     }
 
     /// Whether a connection of this age was opened on the file of today.
     pub(crate) fn is_current(&self, age: Duration) -> bool {
-        self.since().elapsed() > age
+        self.since().is_none_or(|since| since.elapsed() > age + DOUBT)
     }
 
     /// When the path was last seen to be turned.
-    pub(crate) fn since(&self) -> Instant {
+    pub(crate) fn since(&self) -> Option<Instant> {
         let target = std::fs::read_link(&self.path).ok();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.target != target {
-            *known = Known { target, since: Instant::now() };
+            *known = Known { target, since: Some(Instant::now()) };
         }
         known.since
     }

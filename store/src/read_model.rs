@@ -77,7 +77,7 @@ impl ReadModel {
         let sql = format!("select position from {}_checkpoint", self.spec.name);
         let position = on!(self.db(), pool => sqlx::query_scalar(&sql).fetch_one(pool).await)?;
         let position = Position::new(position);
-        self.reached.send_if_modified(|reached| std::mem::replace(reached, position) != position);
+        self.reached.send_if_modified(|reached| std::mem::replace(reached, position.max(*reached)) < position);
         Ok(position)
     }
 
@@ -127,7 +127,13 @@ impl ReadModel {
     }
 
     /// Puts the copy in the place of the live one; a batch of the live one, `held`, keeps it from moving meanwhile.
-    pub async fn swap(&self, copy: Self, held: Batch) -> Result<(), StoreError> {
+    ///
+    /// The copy must have the log up to `reached`, and the lease must still be held: who has lost it may have lost the copy
+    /// to another rebuild, too.
+    pub async fn swap(&self, copy: Self, reached: Position, held: Batch, lease: &mut Lease) -> Result<(), StoreError> {
+        if !lease.holds().await || copy.position().await? != reached {
+            return Err(StoreError::Contended);
+        }
         copy.place.swap(&self.home, self.spec, held.tx).await
     }
 }

@@ -16,6 +16,7 @@ pub mod process;
 pub mod scribe;
 pub mod servers;
 pub mod stage;
+pub mod wire;
 
 pub use app::{Persona, TestApp};
 pub use child::Child;
@@ -23,3 +24,4 @@ pub use load::{Dice, Load, People};
 pub use process::{Builder, Colloquy};
 pub use servers::{Nats, Port, Postgres};
 pub use stage::Stage;
+pub use wire::Wire;

@@ -14,10 +14,14 @@ text_value!(MessageBody, |text: &str| parse_message(text, MessageBody::MOST));
 impl MessageBody {
     /// No dialect takes more than this.
     pub const MOST: usize = 32_000;
+    /// How much space around it a new message may have.
+    pub const PADDING: usize = 1_024;
 
     /// A message under a dialect's own, smaller limit.
     pub fn within(text: &str, most: usize) -> Result<Self, Invalid> {
-        parse_message(text, most.min(Self::MOST)).map(Self)
+        let most = most.min(Self::MOST);
+        bounded(text, 0, most + Self::PADDING).map_err(|_| Invalid::TooLong(most))?;
+        parse_message(text, most).map(Self)
     }
 }
 
@@ -42,6 +46,13 @@ mod tests {
         {
             assert_eq!(parsed::<MessageBody>(text).as_str(), text);
         }
+    }
+
+    #[test]
+    fn the_space_around_a_new_message_is_limited_too() {
+        let padded = |spaces: usize| MessageBody::within(&format!("{}x", " ".repeat(spaces)), 10);
+        assert!(padded(10 + MessageBody::PADDING - 1).is_ok());
+        assert_eq!(padded(10 + MessageBody::PADDING), Err(Invalid::TooLong(10)));
     }
 
     #[test]

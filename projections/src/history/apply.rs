@@ -92,13 +92,13 @@ impl Fold {
 
     async fn write(self, tx: &mut Tx) -> Result<(), StoreError> {
         bulk::execute(tx, START, &self.started_columns()).await?;
-        bulk::execute(tx, ADD, &added_columns(self.added)).await?;
-        bulk::execute(tx, COMPLETE, &completed_columns(self.completed)).await?;
+        bulk::execute(tx, ADD, &added_columns(&self.added)).await?;
+        bulk::execute(tx, COMPLETE, &completed_columns(&self.completed)).await?;
         bulk::execute(tx, GROW, &grown_columns(&self.grown)).await?;
         bulk::execute(tx, COUNT, &counted_columns(&self.owners)).await
     }
 
-    fn started_columns(&self) -> [Column; 4] {
+    fn started_columns(&self) -> [Column<'_>; 4] {
         [
             Column::Uuid(self.started.iter().map(|it| it.0.into()).collect()),
             Column::Uuid(self.started.iter().map(|it| it.1.into()).collect()),
@@ -108,20 +108,20 @@ impl Fold {
     }
 }
 
-fn added_columns(added: Vec<Message>) -> [Column; 8] {
+fn added_columns(added: &[Message]) -> [Column<'_>; 8] {
     [
         Column::Uuid(added.iter().map(|it| it.id.into()).collect()),
         Column::Uuid(added.iter().map(|it| it.conversation.into()).collect()),
         Column::Uuid(added.iter().map(|it| it.owner.into()).collect()),
-        Column::Text(added.iter().map(|it| it.role.as_str().to_owned()).collect()),
+        Column::Text(added.iter().map(|it| it.role.as_str()).collect()),
         Column::Int(added.iter().map(|it| it.created_at.as_micros()).collect()),
         Column::Int(added.iter().map(|it| it.position.get()).collect()),
-        Column::OptionalText(added.iter().map(|it| it.model.clone()).collect()),
-        Column::Text(added.into_iter().map(|it| it.content).collect()),
+        Column::OptionalText(added.iter().map(|it| it.model.as_deref()).collect()),
+        Column::Text(added.iter().map(|it| it.content.as_str()).collect()),
     ]
 }
 
-fn grown_columns(grown: &BTreeMap<ConversationId, (i64, Timestamp)>) -> [Column; 3] {
+fn grown_columns(grown: &BTreeMap<ConversationId, (i64, Timestamp)>) -> [Column<'_>; 3] {
     [
         Column::Uuid(grown.keys().copied().map(Uuid::from).collect()),
         Column::Int(grown.values().map(|it| it.0).collect()),
@@ -129,15 +129,15 @@ fn grown_columns(grown: &BTreeMap<ConversationId, (i64, Timestamp)>) -> [Column;
     ]
 }
 
-fn counted_columns(owners: &BTreeMap<UserId, i64>) -> [Column; 2] {
+fn counted_columns(owners: &BTreeMap<UserId, i64>) -> [Column<'_>; 2] {
     [Column::Uuid(owners.keys().copied().map(Uuid::from).collect()), Column::Int(owners.values().copied().collect())]
 }
 
-fn completed_columns(completed: Vec<(MessageId, String, String)>) -> [Column; 3] {
+fn completed_columns(completed: &[(MessageId, String, String)]) -> [Column<'_>; 3] {
     [
         Column::Uuid(completed.iter().map(|it| it.0.into()).collect()),
-        Column::Text(completed.iter().map(|it| it.1.clone()).collect()),
-        Column::Text(completed.into_iter().map(|it| it.2).collect()),
+        Column::Text(completed.iter().map(|it| it.1.as_str()).collect()),
+        Column::Text(completed.iter().map(|it| it.2.as_str()).collect()),
     ]
 }
 

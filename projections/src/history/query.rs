@@ -50,7 +50,14 @@ pub async fn page(db: &Db, query: HistoryQuery) -> Result<Option<HistoryPage>, S
         rows.reverse();
     }
     let messages: Vec<Message> = rows.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;
-    let more_before = if forward { !messages.is_empty() } else { more };
+    let more_before = match (forward, messages.first()) {
+        (true, Some(first)) => {
+            let older = HistoryQuery { cursor: Cursor::Before(first.position), limit: 0, ..query };
+            !self::rows(db, older).await?.is_empty()
+        }
+        (true, None) => false,
+        (false, _) => more,
+    };
     Ok(Some(HistoryPage { messages, total: u64::try_from(total).unwrap_or(0), more_before }))
 }
 

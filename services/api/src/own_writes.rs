@@ -21,7 +21,8 @@ impl Default for OwnWrites {
 
 impl OwnWrites {
     pub(crate) fn note(&self, user: UserId, position: Position) {
-        self.0.insert(user, position);
+        // Two answers may come back in another order than that of the log.
+        self.0.entry(user).and_upsert_with(|known| known.map_or(position, |known| known.into_value().max(position)));
     }
 
     pub(crate) fn of(&self, user: UserId) -> Position {

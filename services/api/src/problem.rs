@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use domain::ids::ClaimKind;
 use domain::values::Invalid;
 use serde::Serialize;
-use store::StoreError;
+use store::{StoreError, in_full};
 
 use crate::passwords::Busy;
 
@@ -27,6 +27,8 @@ pub(crate) enum Problem {
     NoSuchSession,
     /// Many at once: come again.
     Busy,
+    /// What this would change can't be seen yet: come again.
+    Lagging,
     Store(StoreError),
     /// Something of ours broke; the log knows what.
     Internal(&'static str),
@@ -81,6 +83,11 @@ impl Problem {
             Self::Busy => {
                 shape(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many requests are waiting. Please try again.")
             }
+            Self::Lagging => shape(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "lagging",
+                "The history is not up to date for the moment. Please try again.",
+            ),
             Self::Store(error) if error.is_passing() => shape(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -95,8 +102,8 @@ impl Problem {
     /// Logged here, once: nobody below does.
     fn log(&self) {
         match self {
-            Self::Store(error) if error.is_passing() => tracing::warn!(%error, cause = ?error, "not available"),
-            Self::Store(error) => tracing::error!(%error, cause = ?error, "a request failed"),
+            Self::Store(error) if error.is_passing() => tracing::warn!(cause = in_full(error), "not available"),
+            Self::Store(error) => tracing::error!(cause = in_full(error), "a request failed"),
             Self::Internal(what) => tracing::error!(what, "a request failed"),
             Self::BadJson
             | Self::BadBody
@@ -110,6 +117,7 @@ impl Problem {
             | Self::NoSuchRoute
             | Self::NoSuchMethod
             | Self::NoSuchSession
+            | Self::Lagging
             | Self::Busy => {}
         }
     }
@@ -129,7 +137,7 @@ struct Body {
 }
 
 /// Seconds after which a client that was told to come again should.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 impl IntoResponse for Problem {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use api::SecretKey;
+use nats::Bus;
 
 use crate::secret;
 use crate::settings::{Settings, SettingsError, wrong};
 
 /// Where the log is.
-#[derive(Debug)]
 pub enum Database {
     Sqlite { folder: PathBuf },
     Postgres { url: String },
@@ -25,14 +25,12 @@ pub struct Roles {
 }
 
 /// What every subcommand needs.
-#[derive(Debug)]
 pub struct Storage {
     pub database: Database,
     pub start_timeout: Duration,
 }
 
 /// What `serve` needs besides.
-#[derive(Debug)]
 pub struct Config {
     pub storage: Storage,
     pub listen: SocketAddr,
@@ -56,8 +54,7 @@ impl Storage {
             }
             Some(_) => return Err(wrong("DATABASE_URL", "must be a postgres:// address; without it SQLite is used")),
         };
-        let seconds = settings.parsed("COLLOQUY_START_TIMEOUT", START_SECONDS, "a number of seconds")?;
-        Ok(Self { database, start_timeout: Duration::from_secs(seconds) })
+        Ok(Self { database, start_timeout: start_timeout(settings)? })
     }
 }
 
@@ -66,6 +63,9 @@ impl Config {
         let storage = Storage::of(settings)?;
         let listen = settings.parsed("COLLOQUY_LISTEN", LISTEN, "an address like 127.0.0.1:8000")?;
         let nats = settings.text("NATS_URL").map(str::to_owned);
+        if nats.as_deref().is_some_and(|url| !Bus::is_address(url)) {
+            return Err(wrong("NATS_URL", "must be an address like nats://127.0.0.1:4222"));
+        }
         let roles = roles(settings)?;
         if roles != Roles::ALL && nats.is_none() {
             return Err(wrong("COLLOQUY_ROLES", "can be divided among processes only where NATS_URL is set"));
@@ -94,6 +94,13 @@ fn roles(settings: &Settings) -> Result<Roles, SettingsError> {
         }
     }
     Ok(roles)
+}
+
+fn start_timeout(settings: &Settings) -> Result<Duration, SettingsError> {
+    const NAME: &str = "COLLOQUY_START_TIMEOUT";
+    let should = "a number of seconds, at most 86400";
+    let seconds = settings.parsed(NAME, START_SECONDS, should)?;
+    if seconds <= 86_400 { Ok(Duration::from_secs(seconds)) } else { Err(wrong(NAME, format!("must be {should}"))) }
 }
 
 fn access_token_seconds(settings: &Settings) -> Result<u32, SettingsError> {

@@ -54,7 +54,7 @@ async fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            tracing::error!("{}", wiring::in_full(&*failure));
+            tracing::error!("{}", store::in_full(&*failure));
             ExitCode::FAILURE
         }
     }

@@ -16,16 +16,22 @@ const BYTES: usize = 32;
 pub fn kept_in(folder: &Path) -> io::Result<SecretKey> {
     crate::folder::make(folder)?;
     let path = folder.join(FILE);
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-        Ok(mut file) => {
-            file.write_all(fresh()?.as_bytes())?;
-            file.sync_all()?;
-        }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error),
+    if !path.exists() {
+        make(&path)?;
     }
     let text = std::fs::read_to_string(&path)?;
     SecretKey::try_from(text).map_err(|short| io::Error::new(ErrorKind::InvalidData, format!("{FILE} {short}")))
+}
+
+/// Whole or not at all: it is written beside, and then given its name, which only one process can do.
+fn make(path: &Path) -> io::Result<()> {
+    let beside = path.with_extension(std::process::id().to_string());
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.write_all(fresh()?.as_bytes())?;
+    file.sync_all()?;
+    let named = std::fs::hard_link(&beside, path);
+    std::fs::remove_file(&beside)?;
+    named.or_else(|error| if error.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
 }
 
 fn fresh() -> io::Result<String> {

@@ -18,6 +18,8 @@ use crate::wiring::{self, Failure};
 
 /// How long requests that have begun may take after the call to stop.
 const GRACE: Duration = Duration::from_secs(30);
+/// How long the writer and the pools may take to end after that.
+const DRAIN: Duration = Duration::from_secs(10);
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 pub async fn serve(settings: &Settings) -> Result<(), Failure> {
@@ -31,8 +33,8 @@ pub async fn serve(settings: &Settings) -> Result<(), Failure> {
         Some(url) => Bus::connect(url, config.storage.start_timeout).await?,
         None => Bus::in_process(),
     };
-    let services = Services { log, bus, history, stop: CancellationToken::new(), tasks: TaskTracker::new() };
-    services.run(&config).await
+    let (stop, fatal, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+    Services { log, bus, history, stop, fatal, tasks }.run(&config).await
 }
 
 struct Services {
@@ -40,7 +42,24 @@ struct Services {
     bus: Bus,
     history: ReadModel,
     stop: CancellationToken,
+    fatal: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// Says so when a service ends that was not told to.
+struct Ended {
+    name: &'static str,
+    stop: CancellationToken,
+    fatal: CancellationToken,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if !self.stop.is_cancelled() {
+            tracing::error!(service = self.name, "ended by itself");
+            self.fatal.cancel();
+        }
+    }
 }
 
 impl Services {
@@ -56,37 +75,65 @@ impl Services {
         let surface = if config.roles.api { Surface::All } else { Surface::Probes };
         let api = tokio::spawn(api::run(self.app(config, worker), surface, listener, stop_api.clone()));
         tracing::info!("listening on http://{address}");
-        asked_to_stop().await?;
+        let reason = self.reason_to_stop().await;
         tracing::info!("stopping");
         stop_api.cancel();
         if tokio::time::timeout(GRACE, api).await.is_err() {
             tracing::warn!("some requests did not end in time");
         }
+        if tokio::time::timeout(DRAIN, self.drain()).await.is_err() {
+            tracing::warn!("the database did not let go in time");
+        }
+        reason
+    }
+
+    /// Being asked to, or a service that has ended by itself.
+    async fn reason_to_stop(&self) -> Result<(), Failure> {
+        tokio::select! {
+            asked = asked_to_stop() => Ok(asked?),
+            () = self.fatal.cancelled() => Err("a service has ended by itself".into()),
+            () = self.log.ended() => Err("the log's writer has ended by itself".into()),
+        }
+    }
+
+    async fn drain(&self) {
         self.log.close().await;
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
         self.history.close().await;
         self.log.db().close().await;
-        Ok(())
     }
 
     fn project(&self) -> tokio::sync::watch::Receiver<projector::State> {
         let worker = Worker::new(self.log.clone(), self.bus.clone(), self.history.clone());
         let state = worker.state();
         let stop = self.stop.clone();
-        self.tasks.spawn(async move { worker.run::<History>(stop).await });
+        self.spawn("projector", async move { worker.run::<History>(stop).await });
         state
+    }
+
+    /// Starts a service; should it end before it is told to, by a panic even, so does the process.
+    fn spawn(&self, name: &'static str, service: impl Future<Output = ()> + Send + 'static) {
+        let ended = Ended { name, stop: self.stop.clone(), fatal: self.fatal.clone() };
+        self.tasks.spawn(async move {
+            let _ended = ended;
+            service.await;
+        });
     }
 
     /// Moves events: out of the log, and over the bus into this process.
     fn carry(&self, config: &Config) {
         let (bus, stop) = (self.bus.clone(), self.stop.clone());
-        self.tasks.spawn(async move { bus.run(stop).await });
+        self.spawn("bus", async move { bus.run(stop).await });
         if config.roles.relay {
-            self.tasks.spawn(relay::run(self.log.clone(), self.bus.clone(), self.stop.clone()));
+            self.spawn("relay", relay::run(self.log.clone(), self.bus.clone(), self.stop.clone()));
+        }
+        if config.roles.relay || config.roles.project {
             let (log, stop) = (self.log.clone(), self.stop.clone());
-            self.tasks.spawn(async move { stop.run_until_cancelled(listen(log)).await });
+            self.spawn("listener", async move {
+                stop.run_until_cancelled(listen(log)).await;
+            });
         }
     }
 

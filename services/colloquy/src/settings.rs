@@ -17,8 +17,7 @@ pub struct Flags {
     roles: Option<String>,
 }
 
-/// What was set, by the variable's name.
-#[derive(Debug)]
+/// What was set, by the variable's name. Some of it is secret: nothing here can be printed.
 pub struct Settings(BTreeMap<String, String>);
 
 #[derive(Debug, thiserror::Error)]

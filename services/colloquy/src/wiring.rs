@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use projections::{History, Projection};
 use store::read_model::Home;
-use store::{Db, Durability, Log, PostgresDb, ReadModel, SqliteFile, StoreError};
+use store::{Db, Durability, Log, PostgresDb, ReadModel, SqliteFile, StoreError, in_full};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
@@ -60,18 +60,4 @@ pub fn log_to_stderr() {
     } else {
         lines.json().flatten_event(true).with_span_list(false).init();
     }
-}
-
-/// An error with all its causes, in one line.
-pub fn in_full(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
-    text
 }

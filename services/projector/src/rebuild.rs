@@ -1,6 +1,7 @@
 //! Builds a read model anew beside the live one, and swaps them when it has caught up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use projections::Projection;
 use store::{Lease, Log, Position, ReadModel, Recorded, StoreError};
@@ -30,16 +31,27 @@ pub async fn rebuild<P: Projection>(
     live: &ReadModel,
     progress: impl Fn(Position, Position),
 ) -> Result<Position, RebuildError> {
-    let lease = live.rebuild_lease().await?.ok_or(RebuildError::Running(P::SPEC.name))?;
-    let built = build::<P>(log, live, &lease, progress).await;
+    let mut lease = take_lease(live).await?.ok_or(RebuildError::Running(P::SPEC.name))?;
+    let built = build::<P>(log, live, &mut lease, progress).await;
     lease.release().await;
     built
+}
+
+/// A node that has just started holds the lease for a moment, to clean up.
+async fn take_lease(live: &ReadModel) -> Result<Option<Lease>, StoreError> {
+    for _ in 0..10 {
+        if let Some(lease) = live.rebuild_lease().await? {
+            return Ok(Some(lease));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(None)
 }
 
 async fn build<P: Projection>(
     log: &Log,
     live: &ReadModel,
-    lease: &Lease,
+    lease: &mut Lease,
     progress: impl Fn(Position, Position),
 ) -> Result<Position, RebuildError> {
     let copy = live.copy(lease).await?;
@@ -54,7 +66,7 @@ async fn build<P: Projection>(
     let held = live.begin().await?;
     let reached = held.position.max(cursor);
     fill::<P>(log, &copy, cursor, reached, &progress).await?;
-    live.swap(copy, held).await?;
+    live.swap(copy, reached, held, lease).await?;
     Ok(reached)
 }
 
@@ -68,7 +80,7 @@ async fn fill<P: Projection>(
 ) -> Result<Position, RebuildError> {
     let mut events = read(log, cursor, end).await?;
     while let Some(last) = events.last().map(|event| event.position) {
-        let (written, next) = tokio::join!(write::<P>(copy, &events), read(log, last, end));
+        let (written, next) = tokio::join!(write::<P>(copy, cursor, &events), read(log, last, end));
         written?;
         cursor = last;
         progress(cursor, end);
@@ -82,13 +94,20 @@ async fn read(log: &Log, cursor: Position, end: Position) -> Result<Vec<Arc<Reco
     if left == 0 { Ok(Vec::new()) } else { log.read(cursor, left.min(BATCH)).await }
 }
 
-async fn write<P: Projection>(copy: &ReadModel, events: &[Arc<Recorded>]) -> Result<(), RebuildError> {
+async fn write<P: Projection>(
+    copy: &ReadModel,
+    cursor: Position,
+    events: &[Arc<Recorded>],
+) -> Result<(), RebuildError> {
     let (changes, unknown) = decode(events);
     if let Some((at, error)) = unknown {
         return Err(RebuildError::Stuck { at, reason: error.to_string() });
     }
     let Some(last) = changes.last() else { return Ok(()) };
     let mut batch = copy.begin().await?;
+    if batch.position != cursor {
+        return Err(RebuildError::Running(P::SPEC.name));
+    }
     P::apply(&mut batch.tx, &changes).await?;
     batch.commit(last.position).await?;
     Ok(())

@@ -7,13 +7,15 @@ use domain::UnknownEvent;
 use nats::{Bus, Feed};
 use projections::{Change, Projection};
 use store::read_model::Batch;
-use store::{Lease, Log, Position, ReadModel, Recorded, StoreError};
+use store::{Lease, Log, Position, ReadModel, Recorded, StoreError, in_full};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How many events are applied in one transaction.
 pub(crate) const BATCH: usize = 2_000;
 const RETRY: Duration = Duration::from_millis(250);
+/// How long after a swap, or another worker's step, to look again.
+const MOVED: Duration = Duration::from_millis(10);
 /// How long a read model that is stuck waits before it tries again.
 const STUCK: Duration = Duration::from_secs(5);
 
@@ -81,10 +83,10 @@ impl Worker {
         match trouble {
             Trouble::Moved => {
                 tracing::debug!(model, "the read model was moved");
-                Duration::ZERO
+                MOVED
             }
             Trouble::Store(error) => {
-                tracing::warn!(model, %error, cause = ?error, "the projection begins again");
+                tracing::warn!(model, cause = in_full(&error), "the projection begins again");
                 self.state.send_replace(State::Standby);
                 RETRY
             }
@@ -98,7 +100,10 @@ impl Worker {
 
     async fn take_turn<P: Projection>(&self) -> Result<(), Trouble> {
         let name = format!("project-{}", self.model.name());
-        let Some(mut lease) = Lease::try_take(self.log.db(), &name).await? else { return Ok(()) };
+        let Some(mut lease) = Lease::try_take(self.log.db(), &name).await? else {
+            self.state.send_if_modified(|state| std::mem::replace(state, State::Standby) != State::Standby);
+            return Ok(());
+        };
         let mut cursor = self.model.position().await?;
         let mut feed = Feed::new(self.log.clone(), self.bus.tail().clone(), cursor);
         loop {
@@ -129,7 +134,7 @@ async fn apply<P: Projection>(
     };
     match apply_together::<P>(model, cursor, &changes).await {
         Err(Trouble::Store(error)) if !error.is_passing() => {
-            tracing::warn!(%error, "a batch can't be applied; looking for the guilty event");
+            tracing::warn!(cause = in_full(&error), "a batch can't be applied; looking for the guilty event");
             apply_each::<P>(model, cursor, &changes).await?;
         }
         applied => applied?,

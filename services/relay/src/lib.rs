@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nats::{Bus, BusError};
 use store::log::POLL;
-use store::{Lease, Log};
+use store::{Lease, Log, in_full};
 use tokio_util::sync::CancellationToken;
 
 const LEASE: &str = "relay";
@@ -35,7 +35,7 @@ fn report(error: &BusError) {
     match error {
         BusError::Apart => tracing::debug!("the bus has moved without this relay"),
         BusError::TooOld(_) | BusError::Nats(_) | BusError::Log(_) | BusError::Json(_) => {
-            tracing::warn!(%error, cause = ?error, "the relay begins again");
+            tracing::warn!(cause = in_full(error), "the relay begins again");
         }
     }
 }

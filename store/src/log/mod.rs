@@ -80,6 +80,16 @@ impl Log {
         self.writer.close().await;
     }
 
+    /// Ends when nothing can be appended any more, whatever the reason.
+    pub async fn ended(&self) {
+        self.writer.ended().await;
+    }
+
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.writer.has_ended()
+    }
+
     async fn read_database(&self, cursor: Position, limit: usize) -> Result<Vec<Arc<Recorded>>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows: Vec<Row> = on!(&self.db, pool => {

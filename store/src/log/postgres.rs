@@ -1,7 +1,9 @@
 //! Appending on Postgres: one function call for a batch, so one round trip and one flush.
 
-use sqlx::postgres::{PgListener, PgRow};
-use sqlx::{PgPool, Postgres, Row};
+use std::time::Duration;
+
+use sqlx::postgres::PgListener;
+use sqlx::{Connection, PgConnection, Postgres, Row};
 
 use super::append::{Append, Guard, NewEvent, Outcome};
 use crate::db::PostgresDb;
@@ -12,45 +14,77 @@ use crate::{Position, StoreError};
 const TOGETHER: &str = "select append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const EACH: &str = "select append_events_each($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
-pub(super) async fn commit(db: &PostgresDb, appends: &[Append]) -> Result<Vec<Outcome>, StoreError> {
-    let arguments = Arguments::of(appends);
-    if arguments.ids.is_empty() {
-        return Ok(vec![Some(Position::START); appends.len()]);
-    }
-    let unknown = match together(&db.pool, &arguments).await {
-        Ok(head) => return Ok(heads(appends, head)),
-        Err(error) if is_conflict(&error) => false,
-        // It was never sent: there is nothing to look for.
-        Err(error @ sqlx::Error::PoolTimedOut) => return Err(error.into()),
-        Err(error) if is_passing(&error) => {
-            tracing::warn!(%error, "appending again, as the outcome is unknown");
-            true
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let mut outcomes = each(&db.pool, &arguments).await?;
-    if unknown {
-        // The connection broke after the batch was committed, or before: then what stands there conflicts with itself.
-        for (append, outcome) in appends.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
-            *outcome = look(&db.pool, append).await?;
-        }
-    }
-    Ok(outcomes)
+/// How long the server may take for a batch, and how long to let one in. A server that has vanished never answers.
+const ANSWER: Duration = Duration::from_secs(10);
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Appends on a connection of its own, which is made again when it breaks.
+#[derive(Debug)]
+pub(super) struct Appender {
+    db: PostgresDb,
+    connection: Option<PgConnection>,
 }
 
-async fn together(pool: &PgPool, arguments: &Arguments<'_>) -> Result<i64, sqlx::Error> {
-    arguments.bind(sqlx::query(TOGETHER)).fetch_one(pool).await?.try_get(0)
+impl Appender {
+    pub(super) const fn new(db: PostgresDb) -> Self {
+        Self { db, connection: None }
+    }
+
+    pub(super) async fn commit(&mut self, appends: &[Append]) -> Result<Vec<Outcome>, StoreError> {
+        let arguments = Arguments::of(appends);
+        let mut connection = self.connect().await?;
+        let unknown = match in_time(together(&mut connection, &arguments)).await {
+            Ok(head) => {
+                self.connection = Some(connection);
+                return Ok(heads(appends, head));
+            }
+            Err(error) if is_conflict(&error) => false,
+            Err(error) if is_passing(&error) => {
+                tracing::warn!(%error, "appending again, as the outcome is unknown");
+                connection = self.connect().await?;
+                true
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut outcomes = in_time(each(&mut connection, &arguments)).await?;
+        if unknown {
+            // The connection broke after the batch was committed, or before: then what stands there conflicts with itself.
+            for (append, outcome) in appends.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
+                *outcome = in_time(look(&mut connection, append)).await?;
+            }
+        }
+        self.connection = Some(connection);
+        Ok(outcomes)
+    }
+
+    /// The connection that is there, or a new one. It is put back when all has gone well.
+    async fn connect(&mut self) -> Result<PgConnection, StoreError> {
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
+        }
+        let options = self.db.pool.connect_options();
+        let connection = tokio::time::timeout(CONNECT, PgConnection::connect_with(&options)).await;
+        Ok(connection.unwrap_or(Err(sqlx::Error::PoolTimedOut))?)
+    }
 }
 
-async fn each(pool: &PgPool, arguments: &Arguments<'_>) -> Result<Vec<Outcome>, StoreError> {
+async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let silent = || sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(silent()))
+}
+
+async fn together(connection: &mut PgConnection, arguments: &Arguments<'_>) -> Result<i64, sqlx::Error> {
+    arguments.bind(sqlx::query(TOGETHER)).fetch_one(connection).await?.try_get(0)
+}
+
+async fn each(connection: &mut PgConnection, arguments: &Arguments<'_>) -> Result<Vec<Outcome>, sqlx::Error> {
     let query = arguments.bind(sqlx::query(EACH)).bind(&arguments.event_ends).bind(&arguments.guard_ends);
-    let row: PgRow = query.fetch_one(pool).await?;
-    let heads: Vec<Option<i64>> = row.try_get(0)?;
+    let heads: Vec<Option<i64>> = query.fetch_one(connection).await?.try_get(0)?;
     Ok(heads.into_iter().map(|head| head.map(Position::new)).collect())
 }
 
 /// Whether an append that conflicts stands in the log already, as it was, from an attempt whose answer was lost.
-async fn look(pool: &PgPool, append: &Append) -> Result<Outcome, StoreError> {
+async fn look(connection: &mut PgConnection, append: &Append) -> Result<Outcome, sqlx::Error> {
     let Some(first) = append.events.first() else { return Ok(None) };
     let sql = "select position from events where aggregate_type = $1 and aggregate_id = $2 and sequence = $3 \
                and recorded_at = $4 and payload::text = $5 and metadata::text = $6";
@@ -61,7 +95,7 @@ async fn look(pool: &PgPool, append: &Append) -> Result<Outcome, StoreError> {
         .bind(append.recorded_at.as_micros())
         .bind(first.payload.get())
         .bind(append.metadata.get())
-        .fetch_optional(pool)
+        .fetch_optional(connection)
         .await?;
     Ok(position.map(|position| Position::new(position - 1)))
 }
@@ -143,7 +177,7 @@ type BatchQuery<'q> = sqlx::query::Query<'q, Postgres, sqlx::postgres::PgArgumen
 
 const CHANNEL: &str = "colloquy_events";
 
-/// Raises the ring's head at each notice, and once at the start.
+/// Raises the ring's head at each notice.
 pub(super) async fn listen(db: &PostgresDb, ring: &Ring) -> Result<(), StoreError> {
     let mut listener = PgListener::connect_with(&db.pool).await?;
     listener.listen(CHANNEL).await?;

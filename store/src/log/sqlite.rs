@@ -1,6 +1,7 @@
 //! Appending on SQLite: one immediate transaction for a batch, on the one connection that writes.
 
-use sqlx::SqliteConnection;
+use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
 
 use super::append::{Append, Guard, Outcome};
 use crate::bulk::{self, Column};
@@ -8,26 +9,50 @@ use crate::db::SqliteFile;
 use crate::error::is_conflict;
 use crate::{Position, StoreError};
 
-pub(super) async fn commit(file: &SqliteFile, appends: &[Append]) -> Result<Vec<Outcome>, StoreError> {
-    match together(file, appends).await? {
-        Some(outcomes) => Ok(outcomes),
-        None => each(file, appends).await,
+/// Appends on a connection of its own. One on which anything failed is not trusted again: after a COMMIT that failed, `sqlx`
+/// and SQLite disagree on whether there is a transaction.
+#[derive(Debug)]
+pub(super) struct Appender {
+    file: SqliteFile,
+    connection: Option<SqliteConnection>,
+}
+
+impl Appender {
+    pub(super) const fn new(file: SqliteFile) -> Self {
+        Self { file, connection: None }
+    }
+
+    pub(super) async fn commit(&mut self, appends: &[Append]) -> Result<Vec<Outcome>, StoreError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.file.write.acquire().await?.detach(),
+        };
+        let outcomes = match together(&mut connection, appends).await? {
+            Some(outcomes) => outcomes,
+            None => each(&mut connection, appends).await?,
+        };
+        self.connection = Some(connection);
+        Ok(outcomes)
     }
 }
 
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
 /// `None` where somebody in the batch conflicts: then nothing was written.
-async fn together(file: &SqliteFile, appends: &[Append]) -> Result<Option<Vec<Outcome>>, StoreError> {
-    let mut tx = file.begin().await?;
+async fn together(connection: &mut SqliteConnection, appends: &[Append]) -> Result<Option<Vec<Outcome>>, StoreError> {
+    let mut tx = connection.begin_with(BEGIN).await?;
     let outcomes = write(&mut tx, appends).await?;
     if outcomes.is_some() {
         tx.commit().await?;
+    } else {
+        tx.rollback().await?;
     }
     Ok(outcomes)
 }
 
 /// One transaction, a savepoint for each append: a conflict undoes that append alone.
-async fn each(file: &SqliteFile, appends: &[Append]) -> Result<Vec<Outcome>, StoreError> {
-    let mut tx = file.begin().await?;
+async fn each(connection: &mut SqliteConnection, appends: &[Append]) -> Result<Vec<Outcome>, StoreError> {
+    let mut tx = connection.begin_with(BEGIN).await?;
     let mut outcomes = Vec::with_capacity(appends.len());
     for append in appends {
         sqlx::query("savepoint append").execute(&mut *tx).await?;
@@ -56,36 +81,38 @@ async fn write(tx: &mut SqliteConnection, appends: &[Append]) -> Result<Option<V
         Err(error) => return Err(error.into()),
     }
     // Last, so that it sees what others of the same batch append, too.
-    for guard in appends.iter().flat_map(|append| &append.guards) {
-        if has_grown(tx, guard).await? {
-            return Ok(None);
-        }
-    }
-    Ok(Some(outcomes))
+    Ok(if any_has_grown(tx, appends).await? { None } else { Some(outcomes) })
 }
 
-async fn has_grown(tx: &mut SqliteConnection, guard: &Guard) -> Result<bool, StoreError> {
-    let sql = "select exists (select 1 from events where aggregate_type = $1 and aggregate_id = $2 and sequence = $3)";
-    let query = sqlx::query_scalar(sql).bind(guard.stream_type).bind(&guard.stream_id).bind(guard.sequence + 1);
-    Ok(query.fetch_one(tx).await?)
+async fn any_has_grown(tx: &mut SqliteConnection, appends: &[Append]) -> Result<bool, StoreError> {
+    let next = |guard: &Guard| json!([guard.stream_type, guard.stream_id, guard.sequence + 1]);
+    let nexts: Vec<_> = appends.iter().flat_map(|append| &append.guards).map(next).collect();
+    if nexts.is_empty() {
+        return Ok(false);
+    }
+    Ok(sqlx::query_scalar(ANY_EXISTS).bind(Value::from(nexts).to_string()).fetch_one(tx).await?)
 }
+
+const ANY_EXISTS: &str = "\
+    select exists (select 1 from json_each($1) as it cross join events where aggregate_type = it.value ->> 0 \
+                   and aggregate_id = it.value ->> 1 and sequence = it.value ->> 2)";
 
 const INSERT: &str = "\
     with added (position, type, id, sequence, name, version, payload, metadata, time) as ({rows}) \
     insert into events select position, type, id, sequence, name, version, payload, metadata, time from added";
 
-fn columns(appends: &[Append], head: i64) -> [Column; 9] {
-    let events = || appends.iter().flat_map(|append| append.events.iter().map(move |event| (append, event)));
-    let text = |of: fn(&(&Append, &super::NewEvent)) -> String| Column::Text(events().map(|it| of(&it)).collect());
+fn columns(appends: &[Append], head: i64) -> [Column<'_>; 9] {
+    let events: Vec<_> =
+        appends.iter().flat_map(|append| append.events.iter().map(move |event| (append, event))).collect();
     [
-        Column::Int((head + 1..).zip(events()).map(|(position, _)| position).collect()),
-        text(|(_, event)| event.stream_type.to_owned()),
-        text(|(_, event)| event.stream_id.clone()),
-        Column::Int(events().map(|(_, event)| event.sequence).collect()),
-        text(|(_, event)| event.event_type.to_owned()),
-        text(|(_, event)| event.event_version.to_owned()),
-        text(|(_, event)| event.payload.get().to_owned()),
-        text(|(append, _)| append.metadata.get().to_owned()),
-        Column::Int(events().map(|(append, _)| append.recorded_at.as_micros()).collect()),
+        Column::Int((head + 1..).zip(&events).map(|(position, _)| position).collect()),
+        Column::Text(events.iter().map(|(_, event)| event.stream_type).collect()),
+        Column::Text(events.iter().map(|(_, event)| event.stream_id.as_str()).collect()),
+        Column::Int(events.iter().map(|(_, event)| event.sequence).collect()),
+        Column::Text(events.iter().map(|(_, event)| event.event_type).collect()),
+        Column::Text(events.iter().map(|(_, event)| event.event_version).collect()),
+        Column::Text(events.iter().map(|(_, event)| event.payload.get()).collect()),
+        Column::Text(events.iter().map(|(append, _)| append.metadata.get()).collect()),
+        Column::Int(events.iter().map(|(append, _)| append.recorded_at.as_micros()).collect()),
     ]
 }

@@ -17,7 +17,13 @@ use crate::{Db, Position, Recorded, StoreError};
 /// Hands appends to the writing task.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
-    queue: mpsc::Sender<Pending>,
+    queue: mpsc::Sender<Message>,
+}
+
+enum Message {
+    Append(Pending),
+    /// Nothing after this is appended; answered when everything before it has been.
+    Close(oneshot::Sender<()>),
 }
 
 struct Pending {
@@ -30,6 +36,7 @@ const QUEUE: usize = 4_096;
 /// How many appends, and about how many events, make a batch.
 const BATCH: usize = 512;
 const BATCH_EVENTS: usize = 2_048;
+const BATCH_BYTES: usize = 4 << 20;
 /// How far apart the notices to other processes are at least.
 const NOTICES_APART: Duration = Duration::from_millis(2);
 
@@ -46,22 +53,24 @@ impl Writer {
 
     pub(super) async fn append(&self, append: Append) -> Result<Position, AppendError> {
         let (done, outcome) = oneshot::channel();
-        self.queue.send(Pending { append, done }).await.map_err(|_| StoreError::Closed)?;
+        self.queue.send(Message::Append(Pending { append, done })).await.map_err(|_| StoreError::Closed)?;
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
     pub(super) async fn close(&self) {
-        // An append without events is a question to the queue: everything before it has been answered.
-        let (done, outcome) = oneshot::channel();
-        let append = Append {
-            events: Vec::new(),
-            guards: Vec::new(),
-            metadata: RawValue::NULL.to_owned(),
-            recorded_at: domain::Timestamp::default(),
-        };
-        if self.queue.send(Pending { append, done }).await.is_ok() {
-            let _ = outcome.await;
+        let (done, closed) = oneshot::channel();
+        if self.queue.send(Message::Close(done)).await.is_ok() {
+            let _ = closed.await;
         }
+    }
+
+    /// Ends when the writing task has, whatever the reason.
+    pub(super) async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.queue.is_closed()
     }
 }
 
@@ -76,39 +85,76 @@ async fn notify(db: PostgresDb, mut written: watch::Receiver<Position>) {
     }
 }
 
-async fn run(db: Db, ring: Arc<Ring>, mut waiting: mpsc::Receiver<Pending>, written: watch::Sender<Position>) {
-    while let Some(first) = waiting.recv().await {
-        let batch = gather(first, &mut waiting);
+async fn run(db: Db, ring: Arc<Ring>, mut waiting: mpsc::Receiver<Message>, written: watch::Sender<Position>) {
+    let mut appender = Appender::new(db);
+    let mut closing = None;
+    while closing.is_none()
+        && let Some(first) = waiting.recv().await
+    {
+        let batch = gather(first, &mut waiting, &mut closing);
+        if batch.is_empty() {
+            continue;
+        }
         let (appends, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|it| (it.append, it.done)).unzip();
-        match commit(&db, &appends).await {
+        match appender.commit(&appends).await {
             Ok(outcomes) => {
                 let head = settle(&ring, appends, &outcomes, answers);
                 head.map(|head| written.send_replace(head));
             }
-            Err(error) => {
-                tracing::warn!(%error, cause = ?error, appends = appends.len(), "the log could not be written");
-                refuse(answers, error);
-            }
+            Err(error) => refuse(answers, &error),
         }
+    }
+    drop((appender, waiting));
+    if let Some(closing) = closing {
+        let _ = closing.send(());
     }
 }
 
-fn gather(first: Pending, waiting: &mut mpsc::Receiver<Pending>) -> Vec<Pending> {
-    let mut events = first.append.events.len();
-    let mut batch = vec![first];
-    while batch.len() < BATCH && events < BATCH_EVENTS {
-        let Ok(next) = waiting.try_recv() else { break };
-        events += next.append.events.len();
-        batch.push(next);
+/// Takes what waits, as far as it makes one batch; a call to close ends it.
+fn gather(
+    first: Message,
+    waiting: &mut mpsc::Receiver<Message>,
+    closing: &mut Option<oneshot::Sender<()>>,
+) -> Vec<Pending> {
+    let (mut batch, mut events, mut bytes) = (Vec::new(), 0, 0);
+    let mut next = Some(first);
+    while let Some(message) = next {
+        match message {
+            Message::Append(pending) => {
+                events += pending.append.events.len();
+                bytes += pending.append.events.iter().map(|event| event.payload.get().len()).sum::<usize>();
+                batch.push(pending);
+            }
+            Message::Close(done) => {
+                *closing = Some(done);
+                break;
+            }
+        }
+        let room = batch.len() < BATCH && events < BATCH_EVENTS && bytes < BATCH_BYTES;
+        next = if room { waiting.try_recv().ok() } else { None };
     }
     batch
 }
 
-/// Commits a batch: together, if all agree; else each for itself, so that only the guilty are refused.
-async fn commit(db: &Db, appends: &[Append]) -> Result<Vec<Outcome>, StoreError> {
-    match db {
-        Db::Sqlite(file) => sqlite::commit(file, appends).await,
-        Db::Postgres(postgres) => postgres::commit(postgres, appends).await,
+/// Commits batches: together, if all agree; else each for itself, so that only the guilty are refused.
+enum Appender {
+    Sqlite(sqlite::Appender),
+    Postgres(postgres::Appender),
+}
+
+impl Appender {
+    fn new(db: Db) -> Self {
+        match db {
+            Db::Sqlite(file) => Self::Sqlite(sqlite::Appender::new(file)),
+            Db::Postgres(postgres) => Self::Postgres(postgres::Appender::new(postgres)),
+        }
+    }
+
+    async fn commit(&mut self, appends: &[Append]) -> Result<Vec<Outcome>, StoreError> {
+        match self {
+            Self::Sqlite(appender) => appender.commit(appends).await,
+            Self::Postgres(appender) => appender.commit(appends).await,
+        }
     }
 }
 
@@ -155,11 +201,9 @@ fn record(event: NewEvent, position: Position, at: domain::Timestamp, metadata: 
     }
 }
 
-/// Everybody in the batch learns that the log is away; the first one gets the cause.
-fn refuse(answers: Vec<oneshot::Sender<Result<Position, AppendError>>>, error: StoreError) {
-    let mut cause = Some(error);
+/// Everybody in the batch hears why.
+fn refuse(answers: Vec<oneshot::Sender<Result<Position, AppendError>>>, error: &StoreError) {
     for answer in answers {
-        let error = cause.take().unwrap_or(StoreError::Unavailable(sqlx::Error::WorkerCrashed));
-        let _ = answer.send(Err(AppendError::Store(error)));
+        let _ = answer.send(Err(AppendError::Store(error.clone())));
     }
 }

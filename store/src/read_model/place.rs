@@ -1,5 +1,7 @@
 //! The schema or the file that a read model lives in, and how one takes another's place.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use sqlx::{Executor, PgConnection};
@@ -42,11 +44,7 @@ impl Place {
             }
             Db::Sqlite(log) => {
                 let link = link(log, spec);
-                if !link.exists() {
-                    let file = new_file(&link);
-                    make_file(&file, spec).await?;
-                    turn(&link, &file)?;
-                }
+                make_live_file(&link, spec).await?;
                 let db = Db::Sqlite(SqliteFile::open(&link, Durability::Rebuildable)?);
                 Ok(Self { db, schema: spec.name.to_owned(), file: None, is_copy: false })
             }
@@ -103,7 +101,7 @@ impl Place {
                 let asked = std::time::Instant::now();
                 let tx = file.begin().await?;
                 // A swap may have come while this waited: then it has the file that was.
-                if file.link.since() < asked {
+                if file.link.since().is_none_or(|since| since < asked) {
                     return Ok(Tx::Sqlite(tx));
                 }
             },
@@ -164,6 +162,18 @@ fn new_file(link: &Path) -> PathBuf {
     link.with_file_name(format!("{stem}-{}.db", fresh_id::<Uuid>().simple()))
 }
 
+/// Makes the first file and the link to it, unless another process has.
+async fn make_live_file(link: &Path, spec: Spec) -> Result<(), StoreError> {
+    let lock = File::create(link.with_extension("lock"))?;
+    lock.lock()?;
+    if !link.exists() {
+        let file = new_file(link);
+        make_file(&file, spec).await?;
+        turn(link, &file)?;
+    }
+    Ok(())
+}
+
 async fn make_file(file: &Path, spec: Spec) -> Result<(), StoreError> {
     let db = SqliteFile::open(file, Durability::Rebuildable)?;
     let mut tx = db.begin().await?;
@@ -208,7 +218,11 @@ fn remove_files(link: &Path, keep: Keep) -> Result<(), StoreError> {
     let is_kept =
         |name: &String| name.starts_with(&live) || previous.is_some_and(|previous| name.starts_with(previous));
     for name in copies.iter().filter(|name| !is_kept(name)) {
-        std::fs::remove_file(folder.join(name))?;
+        // Whoever closes a file last removes its journal: it may be gone already.
+        match std::fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use domain::token::family::{Token, TokenCommand, TokenError};
 use domain::user::{Claim, User};
 use domain::values::{Password, PasswordHash};
 use store::{Command, StoreError, Unit, fresh_id};
+use uuid::Uuid;
 
 use crate::passwords::{Busy, Passwords};
 
@@ -61,10 +62,11 @@ impl Command for SignIn<'_> {
 }
 
 impl SignIn<'_> {
-    /// Read from the database, never reused: a refusal costs the same whoever is refused.
+    /// Two streams, read from the database: a refusal costs the same whoever is refused.
     async fn account(&self, unit: &mut Unit<'_>) -> Result<Option<(UserId, PasswordHash)>, StoreError> {
-        let Some(claim) = self.claim else { return Ok(None) };
-        let Some(user) = unit.load_fresh::<Claim>(claim).await?.state().holder() else { return Ok(None) };
+        let claim = self.claim.unwrap_or_else(|| ClaimId::from(Uuid::nil()));
+        let holder = unit.load_fresh::<Claim>(claim).await?.state().holder();
+        let user = holder.unwrap_or_else(|| UserId::from(Uuid::nil()));
         let account = unit.load_fresh::<User>(user).await?;
         Ok(account.state().active().map(|who| (user, who.password_hash.clone())))
     }

@@ -195,7 +195,7 @@ pub(super) async fn clear_history(
     caller: Caller,
     least: MinPosition,
 ) -> Result<Done<Cleared>, Problem> {
-    least.await_in(&app, &app.history, caller.user).await?;
+    least.await_in(&app, &app.history, caller.user).await?.none()?;
     let all = history::conversations_of(app.history.db(), caller.user).await?;
     let (mut deleted_messages, mut position) = (0, None);
     for some in all.chunks(CLEARED_AT_ONCE) {

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use store::{Position, StoreError};
 
 use crate::app::App;
+use crate::problem::RETRY_AFTER;
 
 #[derive(Serialize)]
 pub(super) struct Live {
@@ -52,7 +54,7 @@ struct ProjectionState {
 }
 
 /// Ready is who can serve posts: whoever has the log.
-pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
+pub(super) async fn ready(State(app): State<App>) -> Response {
     let (head, position) = tokio::join!(within_patience(app.log.head()), within_patience(app.history.position()));
     let history = projection(&app, head, position);
     let mut degraded = Vec::new();
@@ -62,11 +64,12 @@ pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
     if history.stuck_at.is_some() {
         degraded.push(history.name);
     }
-    let (code, status) = match head {
-        Some(_) => (StatusCode::OK, "ready"),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
-    };
-    (code, Json(Ready { status, degraded, head, projections: vec![history] }))
+    let projections = vec![history];
+    if head.is_some() && !app.log.has_ended() {
+        return Json(Ready { status: "ready", degraded, head, projections }).into_response();
+    }
+    let answer = Json(Ready { status: "not ready", degraded, head, projections });
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)], answer).into_response()
 }
 
 fn projection(app: &App, head: Option<Position>, position: Option<Position>) -> ProjectionState {

@@ -42,6 +42,13 @@ pub(super) struct Seen<T>(pub(super) Lag, pub(super) T);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lag(i64);
 
+impl Lag {
+    /// For those who must have seen all: nothing may be missing.
+    pub(super) const fn none(self) -> Result<(), Problem> {
+        if self.0 > 0 { Err(Problem::Lagging) } else { Ok(()) }
+    }
+}
+
 impl<T: Serialize> IntoResponse for Seen<T> {
     fn into_response(self) -> Response {
         let mut response = Json(self.1).into_response();

@@ -1,0 +1,52 @@
+//! `make bench`: what the program does on this machine, each figure as a ratio to something else measured in the same run.
+//!
+//! `cargo bench --package tests --bench speed -- chat` runs only the measures whose names contain `chat`.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "what can't be measured ends the benchmark, and its table is what it is for"
+)]
+
+mod chat;
+mod commands;
+mod http;
+mod length;
+mod load;
+mod post;
+mod rebuild;
+mod report;
+mod rest;
+mod site;
+mod visible;
+
+use std::env::args;
+use std::process::ExitCode;
+
+use crate::report::Report;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Cargo itself adds `--bench`.
+    let filter = args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
+    let mut report = Report::begin();
+    for name in ["commands", "chat", "visible", "rebuild", "length", "rest"] {
+        if name.contains(&filter) {
+            measure(name, &mut report).await;
+        }
+    }
+    println!("{report}");
+    if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn measure(name: &str, report: &mut Report) {
+    match name {
+        "commands" => commands::measure(report).await,
+        "chat" => chat::measure(report).await,
+        "visible" => visible::measure(report).await,
+        "rebuild" => rebuild::measure(report).await,
+        "length" => length::measure(report).await,
+        _ => rest::measure(report).await,
+    }
+}
