@@ -98,8 +98,6 @@ impl Tx {
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long SQLite waits for another writer.
 const BUSY: Duration = Duration::from_secs(10);
-/// How long SQLite's journal grows (16 MB) before it goes into the file: a page that is written often goes there once.
-const CHECKPOINT_PAGES: &str = "4000";
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
@@ -117,9 +115,11 @@ impl SqliteFile {
     pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         make_private(path)?;
         let link = Arc::new(Link::new(path.to_owned()));
-        let synchronous = match durability {
-            Durability::Full => SqliteSynchronous::Full,
-            Durability::Rebuildable => SqliteSynchronous::Normal,
+        // The pages that SQLite's journal takes before they go into the file, while a commit waits: few for the log, which
+        // writes a page once or twice; many for a read model, which writes the same pages again and again.
+        let (synchronous, journal) = match durability {
+            Durability::Full => (SqliteSynchronous::Full, "1000"),
+            Durability::Rebuildable => (SqliteSynchronous::Normal, "4000"),
         };
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -127,7 +127,7 @@ impl SqliteFile {
             .synchronous(synchronous)
             .busy_timeout(BUSY)
             .pragma("temp_store", "memory")
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("wal_autocheckpoint", journal)
             .statement_cache_capacity(64);
         let write = pool(&link, 1).connect_lazy_with(options.clone());
         let read = pool(&link, SQLITE_READERS).connect_lazy_with(options.pragma("query_only", "on"));

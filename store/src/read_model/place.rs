@@ -164,7 +164,7 @@ fn new_file(link: &Path) -> PathBuf {
 
 /// Makes the first file and the link to it, unless another process has.
 async fn make_live_file(link: &Path, spec: Spec) -> Result<(), StoreError> {
-    let lock = File::create(link.with_extension("lock"))?;
+    let lock = File::create(link.with_file_name(format!("make-{}.lock", spec.name)))?;
     lock.lock()?;
     if !link.exists() {
         let file = new_file(link);

@@ -3,8 +3,6 @@
 //! `cargo bench --package tests --bench speed -- chat` runs only the measures whose names contain `chat`.
 #![expect(
     clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
     clippy::print_stdout,
     reason = "what can't be measured ends the benchmark, and its table is what it is for"
 )]

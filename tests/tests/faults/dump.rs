@@ -95,5 +95,6 @@ async fn schemas(url: &str) -> sqlx::Result<Vec<String>> {
 fn files(folder: &Path) -> std::io::Result<Vec<String>> {
     let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
     let names: Vec<String> = names.collect::<std::io::Result<_>>()?;
-    Ok(names.into_iter().filter(|name| name.starts_with("history") && name != "history.db").collect())
+    let stays = |name: &String| name == "history.db" || name == "history.lock";
+    Ok(names.into_iter().filter(|name| name.starts_with("history") && !stays(name)).collect())
 }

@@ -7,7 +7,7 @@ use crate::house::{House, USERS};
 /// What a rebuild says at its end.
 const DONE: &str = "history is rebuilt";
 const KILLED: usize = 10;
-const FINISHED: usize = 4;
+const FINISHED: usize = 3;
 
 mod sqlite {
     use super::{House, rebuilds_are_killed};
