@@ -1,7 +1,7 @@
 //! What happens around every request: its id, its span and log line, the security headers, a panic's answer.
 
 use std::any::Any;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -51,7 +51,51 @@ pub(crate) async fn secure(request: Request, next: Next) -> Response {
     response
 }
 
+/// How long a request may take, the client's sending of its body included.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Ends a request that takes too long; what it has handed to the log's writer is written all the same.
+pub(crate) async fn limit_time(request: Request, next: Next) -> Response {
+    within(LONGEST, request, next).await
+}
+
+async fn within(longest: Duration, request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(longest, next.run(request)).await;
+    answer.unwrap_or_else(|_| Problem::TooSlow.into_response())
+}
+
 /// A panic is a fault of ours, and ends one request alone.
 pub(crate) fn panicked(_cause: Box<dyn Any + Send + 'static>) -> Response {
     Problem::Internal("a handler panicked").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use axum::Router;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_takes_too_long_is_ended() {
+        let brief = from_fn(|request, next| within(Duration::from_millis(10), request, next));
+        let endless = Router::new().route("/", get(std::future::pending::<()>)).layer(brief);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, endless).await });
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        let answer = answer.await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 2"), "{answer}");
+        assert!(answer.contains("too_slow"), "{answer}");
+    }
 }

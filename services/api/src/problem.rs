@@ -27,6 +27,8 @@ pub(crate) enum Problem {
     NoSuchSession,
     /// Many at once: come again.
     Busy,
+    /// It took too long.
+    TooSlow,
     /// What this would change can't be seen yet: come again.
     Lagging,
     Store(StoreError),
@@ -83,6 +85,9 @@ impl Problem {
             Self::Busy => {
                 shape(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many requests are waiting. Please try again.")
             }
+            Self::TooSlow => {
+                shape(StatusCode::SERVICE_UNAVAILABLE, "too_slow", "The request took too long. Please try again.")
+            }
             Self::Lagging => shape(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "lagging",
@@ -104,6 +109,7 @@ impl Problem {
         match self {
             Self::Store(error) if error.is_passing() => tracing::warn!(cause = in_full(error), "not available"),
             Self::Store(error) => tracing::error!(cause = in_full(error), "a request failed"),
+            Self::TooSlow => tracing::warn!("a request took too long"),
             Self::Internal(what) => tracing::error!(what, "a request failed"),
             Self::BadJson
             | Self::BadBody

@@ -29,6 +29,7 @@ pub(crate) fn router(app: App, surface: Surface) -> Router {
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(from_fn(layers::limit_time))
         .layer(from_fn(layers::secure))
         .layer(from_fn(layers::trace))
         .with_state(app)
