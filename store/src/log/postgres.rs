@@ -62,10 +62,18 @@ impl Appender {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        let options = self.db.pool.connect_options();
-        let connection = tokio::time::timeout(CONNECT, PgConnection::connect_with(&options)).await;
+        let connection = tokio::time::timeout(CONNECT, connect(&self.db)).await;
         Ok(connection.unwrap_or(Err(sqlx::Error::PoolTimedOut))?)
     }
+}
+
+/// Whatever the server's default: what is acknowledged here is on its disk.
+async fn connect(db: &PostgresDb) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = PgConnection::connect_with(&db.pool.connect_options()).await?;
+    let durable = "select set_config('synchronous_commit', 'on', false) \
+                   where current_setting('synchronous_commit') = 'off'";
+    sqlx::query(durable).execute(&mut connection).await?;
+    Ok(connection)
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
