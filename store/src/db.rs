@@ -99,6 +99,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long SQLite waits for another writer.
 const BUSY: Duration = Duration::from_secs(10);
 const SQLITE_READERS: u32 = 4;
+/// How many rows SQLite's thread finds before it waits until they are taken: a page, so that it need not be woken.
+const ROWS: usize = 1_024;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// What survives a power cut.
@@ -128,6 +130,7 @@ impl SqliteFile {
             .busy_timeout(BUSY)
             .pragma("temp_store", "memory")
             .pragma("wal_autocheckpoint", journal)
+            .row_buffer_size(ROWS)
             .statement_cache_capacity(64);
         let write = pool(&link, 1).connect_lazy_with(options.clone());
         let read = pool(&link, SQLITE_READERS).connect_lazy_with(options.pragma("query_only", "on"));

@@ -199,6 +199,8 @@ pub(super) async fn listen(db: &PostgresDb, ring: &Ring) -> Result<(), StoreErro
 
 /// Tells the other processes how far the log has grown.
 pub(super) async fn notify(db: &PostgresDb, head: Position) -> Result<(), StoreError> {
-    sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(head.to_string()).execute(&db.pool).await?;
+    // A notice is a commit; nobody needs it on the disk, and no append should wait while it goes there.
+    let sql = "select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
+    sqlx::query(sql).bind(CHANNEL).bind(head.to_string()).execute(&db.pool).await?;
     Ok(())
 }
