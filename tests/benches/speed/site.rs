@@ -83,7 +83,8 @@ impl Site {
         let answer = connection.json(&user.post(&json!({"message": "hello"}))).await;
         let session = text(&answer, "session_id");
         let message = json!({"message": "What a nice day to measure how long this takes", "session_id": session});
-        let page = format!("/api/v1/chat/history?session_id={session}&limit=50");
+        // As many messages as the short ones have: pages of one size, so that only the conversation's length differs.
+        let page = format!("/api/v1/chat/history?session_id={session}&limit=20");
         Conversation { post: user.post(&message), page: Request::get(&page, Some(&user.token)) }
     }
 }
