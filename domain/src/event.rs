@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::conversation::{Conversation, ConversationEvent};
 use crate::chat::message::{Message, MessageEvent};
-use crate::ids::{ClaimId, ConversationId, MessageId, TokenId, UserId};
+use crate::ids::{ApiKeyId, ClaimId, ConversationId, MessageId, NoticeId, TokenId, UserId};
+use crate::token::api_key::{ApiKey, ApiKeyEvent};
 use crate::token::family::{Token, TokenEvent};
+use crate::token::notice::{Notice, NoticeEvent};
 use crate::user::claim::{Claim, ClaimEvent};
 use crate::user::{User, UserEvent};
 
@@ -19,6 +21,8 @@ pub enum Event {
     User(UserId, UserEvent),
     Claim(ClaimId, ClaimEvent),
     Token(TokenId, TokenEvent),
+    ApiKey(ApiKeyId, ApiKeyEvent),
+    Notice(NoticeId, NoticeEvent),
     Conversation(ConversationId, ConversationEvent),
     Message(MessageId, MessageEvent),
 }
@@ -41,6 +45,8 @@ impl Event {
             User::TYPE => read(stream_id, payload, Self::User),
             Claim::TYPE => read(stream_id, payload, Self::Claim),
             Token::TYPE => read(stream_id, payload, Self::Token),
+            ApiKey::TYPE => read(stream_id, payload, Self::ApiKey),
+            Notice::TYPE => read(stream_id, payload, Self::Notice),
             Conversation::TYPE => read(stream_id, payload, Self::Conversation),
             Message::TYPE => read(stream_id, payload, Self::Message),
             unknown => Err(UnknownEvent::Stream(unknown.to_owned())),
@@ -65,9 +71,14 @@ pub struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub session: Option<TokenId>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key: Option<ApiKeyId>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ip: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub user_agent: Option<String>,
+    /// Which process took the request.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub node: Option<String>,
 }
 
 #[cfg(test)]
@@ -118,10 +129,12 @@ mod tests {
             request_id: "r-1".to_owned(),
             user: Some(id(1)),
             session: Some(id(2)),
+            key: Some(id(3)),
             ip: Some("127.0.0.1".to_owned()),
             user_agent: Some("curl/8".to_owned()),
+            node: Some("one".to_owned()),
         };
-        for (metadata, entries) in [(full, 5), (Metadata::default(), 1)] {
+        for (metadata, entries) in [(full, 7), (Metadata::default(), 1)] {
             let json = serde_json::to_string(&metadata).unwrap();
             assert_eq!(serde_json::from_str::<HashMap<String, String>>(&json).unwrap().len(), entries);
             assert_eq!(serde_json::from_str::<Metadata>(&json).unwrap(), metadata);

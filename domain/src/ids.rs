@@ -45,6 +45,10 @@ ids! {
     ClaimId;
     /// One sign-in on one device.
     TokenId;
+    /// The public half of a key for programs.
+    ApiKeyId;
+    /// Something worth noting that happened to no stream of its own.
+    NoticeId;
     /// A talk; the HTTP API calls it a session.
     ConversationId;
     /// A message of a user or the reply to one.

@@ -7,6 +7,7 @@ pub mod chat;
 pub mod decide;
 pub mod event;
 pub mod ids;
+pub mod limit;
 #[cfg(test)]
 mod testing;
 pub mod time;

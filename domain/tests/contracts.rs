@@ -14,10 +14,12 @@ use cqrs_es::Aggregate;
 use domain::chat::conversation::{Conversation, ConversationEvent};
 use domain::chat::message::{Message, MessageEvent, Usage};
 use domain::ids::{ClaimKind, ConversationId, MessageId, UserId};
-use domain::token::family::{Token, TokenEvent};
+use domain::token::api_key::{ApiKey, ApiKeyEvent, NewKey};
+use domain::token::family::{Generation, Origin, RefuseReason, RevokeReason, Token, TokenEvent};
+use domain::token::notice::{Notice, NoticeEvent, SignInFailure};
 use domain::user::claim::{Claim, ClaimEvent};
-use domain::user::{Registration, User, UserEvent};
-use domain::values::PasswordHash;
+use domain::user::{EndReason, Profile, Registration, User, UserEvent};
+use domain::values::{Digest, PasswordHash, Role, Scope};
 use domain::{Event, Timestamp, UnknownEvent};
 use serde_json::Value;
 use support::Recorded;
@@ -34,10 +36,12 @@ A new event starts with version 1 and its own file. No event and no file is ever
 
 type Contracts = &'static [(&'static str, &'static str)];
 
-const STREAMS: [(&str, Contracts); 5] = [
+const STREAMS: [(&str, Contracts); 7] = [
     (User::TYPE, UserEvent::CONTRACTS),
     (Claim::TYPE, ClaimEvent::CONTRACTS),
     (Token::TYPE, TokenEvent::CONTRACTS),
+    (ApiKey::TYPE, ApiKeyEvent::CONTRACTS),
+    (Notice::TYPE, NoticeEvent::CONTRACTS),
     (Conversation::TYPE, ConversationEvent::CONTRACTS),
     (Message::TYPE, MessageEvent::CONTRACTS),
 ];
@@ -51,12 +55,15 @@ fn samples() -> Vec<Event> {
     let user: UserId = USER.parse().unwrap();
     let conversation = CONVERSATION.parse().unwrap();
     let mut samples = vec![
-        Event::User(user, UserEvent::UserRegistered(registration())),
         Event::Claim(MESSAGE.parse().unwrap(), ClaimEvent::Claimed { kind: ClaimKind::Username, by: user }),
-        Event::Token(MESSAGE.parse().unwrap(), TokenEvent::TokenIssued { user, expires_at: moment() }),
+        Event::Claim(MESSAGE.parse().unwrap(), ClaimEvent::Released { by: user }),
         Event::Conversation(conversation, ConversationEvent::ConversationStarted { owner: user }),
         Event::Conversation(conversation, ConversationEvent::ConversationDeleted { owner: user }),
     ];
+    samples.extend(users().map(|event| Event::User(user, event)));
+    samples.extend(tokens(user).map(|event| Event::Token(MESSAGE.parse().unwrap(), event)));
+    samples.extend(api_keys(user).map(|event| Event::ApiKey(MESSAGE.parse().unwrap(), event)));
+    samples.extend(notices(user).map(|event| Event::Notice(MESSAGE.parse().unwrap(), event)));
     samples.extend(messages(conversation, user).map(|event| Event::Message(MESSAGE.parse().unwrap(), event)));
     samples
 }
@@ -68,6 +75,60 @@ fn registration() -> Registration {
         name: Some("Ada Lovelace 👩\u{200d}🚀".to_owned().try_into().unwrap()),
         password_hash: PasswordHash::new("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA".to_owned()),
     }
+}
+
+fn users() -> [UserEvent; 9] {
+    let Registration { username, email, name, password_hash } = registration();
+    let kept = Some(MESSAGE.parse().unwrap());
+    [
+        UserEvent::UserRegistered(registration()),
+        UserEvent::ProfileChanged(Profile { username, email, name }),
+        UserEvent::PasswordChanged { password_hash: password_hash.clone() },
+        UserEvent::PasswordRehashed { password_hash },
+        UserEvent::RoleGranted { role: Role::Auditor },
+        UserEvent::RoleRevoked { role: Role::Admin },
+        UserEvent::UserDisabled {},
+        UserEvent::UserEnabled {},
+        UserEvent::SignInsEnded { epoch: u32::MAX, kept, reason: EndReason::PasswordChanged },
+    ]
+}
+
+fn tokens(user: UserId) -> [TokenEvent; 6] {
+    let origin = |ip: &str| Origin { ip: ip.to_owned(), user_agent: "curl/8.5 \"x\"".to_owned() };
+    let refresh = Generation { digest: digest(), idle_until: Timestamp::from_micros(1_700_000_800_123_456) };
+    let (expires_at, from) = (moment(), origin("2001:db8::1"));
+    [
+        TokenEvent::TokenIssued { user, expires_at, epoch: 7, refresh: Some(refresh), from: from.clone() },
+        TokenEvent::TokenRotated { user, number: u32::MAX, refresh, at: moment() },
+        TokenEvent::TokenAnomalyNoticed { user, from, was: origin("192.0.2.1") },
+        TokenEvent::TokenReuseDetected { user },
+        TokenEvent::TokenRefused { user, reason: RefuseReason::Expired },
+        TokenEvent::TokenRevoked { user, reason: RevokeReason::Reused },
+    ]
+}
+
+fn digest() -> Digest {
+    Digest::new(std::array::from_fn(|at| u8::try_from(at * 8).unwrap()))
+}
+
+fn api_keys(user: UserId) -> [ApiKeyEvent; 3] {
+    let name = "nightly job".to_owned().try_into().unwrap();
+    let scopes = Scope::ALL.iter().copied().collect();
+    [
+        ApiKeyEvent::ApiKeyCreated(NewKey { user, name, digest: digest(), scopes, expires_at: Some(moment()) }),
+        ApiKeyEvent::ApiKeyRotated { user, digest: digest(), old_until: moment() },
+        ApiKeyEvent::ApiKeyRevoked { user },
+    ]
+}
+
+fn notices(user: UserId) -> [NoticeEvent; 4] {
+    let identifier = "6c7f".to_owned();
+    [
+        NoticeEvent::SignInFailed { user: Some(user), identifier, reason: SignInFailure::WrongPassword },
+        NoticeEvent::UnknownTokenPresented { well_formed: true },
+        NoticeEvent::AuditRead { by: user, of: Some(user), export: true },
+        NoticeEvent::SigningKeyRotated { kid: MESSAGE.to_owned() },
+    ]
 }
 
 fn moment() -> Timestamp {
@@ -187,7 +248,6 @@ fn every_field_of_a_golden_payload_is_read() {
     for (event, recorded, payload) in samples_and_golden() {
         let golden: Value = serde_json::from_str(&payload).unwrap();
         let fields = fields("", &golden);
-        assert!(fields.len() > 1, "{} has no fields", recorded.name);
         for (parent, field) in fields {
             let mut without = golden.clone();
             without.pointer_mut(&parent).and_then(Value::as_object_mut).unwrap().remove(&field).unwrap();
@@ -213,7 +273,19 @@ fn what_may_be_absent_is_written_as_null() {
         }
     }
     absent.sort();
-    let may_be_absent = ["/UserRegistered/email", "/UserRegistered/name", "/UserRegistered/username"];
+    let may_be_absent = [
+        "/ApiKeyCreated/expires_at",
+        "/AuditRead/of",
+        "/ProfileChanged/email",
+        "/ProfileChanged/name",
+        "/ProfileChanged/username",
+        "/SignInFailed/user",
+        "/SignInsEnded/kept",
+        "/TokenIssued/refresh",
+        "/UserRegistered/email",
+        "/UserRegistered/name",
+        "/UserRegistered/username",
+    ];
     assert_eq!(absent, may_be_absent, "other fields than before may be absent (left)\n{HOW_TO}");
 }
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail in its helpers too")]
 
+#[path = "laws/accounts.rs"]
+mod accounts;
 #[path = "laws/commands.rs"]
 mod commands;
 #[path = "laws/life.rs"]
@@ -9,18 +11,20 @@ mod life;
 mod support;
 #[path = "laws/texts.rs"]
 mod texts;
+#[path = "laws/tokens.rs"]
+mod tokens;
 
 use cqrs_es::DomainEvent;
 use domain::chat::conversation::{Conversation, ConversationCommand, ConversationError, ConversationEvent};
 use domain::chat::message::Message;
 use domain::ids::{ClaimId, ClaimKind};
-use domain::token::family::{Token, TokenError, TokenEvent};
-use domain::user::claim::Claim;
-use domain::user::{User, UserError, UserEvent};
-use domain::values::{DisplayName, Email, Invalid, MessageBody, Password, PasswordPolicy, Username};
+use domain::token::{ApiKey, Notice, Token};
+use domain::user::{Claim, User};
+use domain::values::{DisplayName, Email, Invalid, KeyName, MessageBody, Password, PasswordPolicy, Username};
 use domain::{Event, Timestamp};
 use life::{Commands, Life, Living, replay};
 use proptest::prelude::*;
+use proptest::sample::select;
 use support::Recorded;
 use uuid::Uuid;
 
@@ -96,7 +100,9 @@ macro_rules! every_aggregate {
     )+};
 }
 
-every_aggregate!(user: User, claim: Claim, token: Token, conversation: Conversation, message: Message);
+every_aggregate!(
+    user: User, claim: Claim, token: Token, api_key: ApiKey, notice: Notice, conversation: Conversation, message: Message
+);
 
 fn names<A: Living>(life: &Life<A>) -> Vec<String> {
     life.events().iter().map(DomainEvent::event_type).collect()
@@ -104,48 +110,6 @@ fn names<A: Living>(life: &Life<A>) -> Vec<String> {
 
 proptest! {
     #![proptest_config(config())]
-
-    #[test]
-    fn a_user_registers_once_under_some_name_and_stays_who_they_are(commands in commands::user()) {
-        let life = Life::<User>::of(&commands);
-        for step in &life.steps {
-            match (step.before.active(), &step.answer) {
-                (None, Ok(events)) => {
-                    let who = step.after.active().unwrap();
-                    prop_assert!(who.username.is_some() || who.email.is_some());
-                    prop_assert_eq!(events, &vec![UserEvent::UserRegistered(who.clone())]);
-                }
-                (None, Err(error)) => prop_assert_eq!(error, &UserError::Nameless),
-                (Some(_), answer) => prop_assert_eq!(answer, &Err(UserError::AlreadyRegistered)),
-            }
-        }
-    }
-
-    #[test]
-    fn a_claims_holder_never_changes(commands in commands::claim()) {
-        let life = Life::<Claim>::of(&commands);
-        prop_assert!(life.events().len() <= 1);
-        for step in &life.steps {
-            prop_assert!(step.after.holder().is_some());
-            prop_assert!(step.before.holder().is_none() || step.before.holder() == step.after.holder());
-        }
-    }
-
-    #[test]
-    fn a_token_is_issued_once_and_never_for_the_past(commands in commands::token()) {
-        let life = Life::<Token>::of(&commands);
-        for (number, step) in life.steps.iter().enumerate() {
-            match step.answer.as_deref() {
-                Ok([TokenEvent::TokenIssued { user, expires_at }]) => {
-                    prop_assert_eq!(number, 0);
-                    prop_assert!(*expires_at >= step.now);
-                    prop_assert_eq!(&step.after, &Token::Issued { user: *user, expires_at: *expires_at });
-                }
-                Ok(events) => prop_assert!(false, "{events:?}"),
-                Err(error) => prop_assert_eq!((number > 0, error), (true, &TokenError::AlreadyIssued)),
-            }
-        }
-    }
 
     #[test]
     fn a_conversation_is_started_then_deleted_by_the_same_person(commands in commands::conversation()) {
@@ -206,6 +170,8 @@ fn is_one_clean_line(kept: &str, most: usize) -> bool {
     kept.trim() == kept && (1..=most).contains(&kept.chars().count()) && !kept.contains(char::is_control)
 }
 
+const POLICIES: &[PasswordPolicy] = &[PasswordPolicy::Plain, PasswordPolicy::Mixed, PasswordPolicy::Long];
+
 fn username(text: String) -> String {
     Username::try_from(text).unwrap().key()
 }
@@ -222,6 +188,7 @@ proptest! {
         parsing_twice_is_parsing_once(&text, Username::as_str)?;
         parsing_twice_is_parsing_once(&text, Email::as_str)?;
         parsing_twice_is_parsing_once(&text, DisplayName::as_str)?;
+        parsing_twice_is_parsing_once(&text, KeyName::as_str)?;
         parsing_twice_is_parsing_once(&text, MessageBody::as_str)?;
     }
 
@@ -277,8 +244,7 @@ proptest! {
     }
 
     #[test]
-    fn what_may_be_chosen_may_be_presented(text in "(?s).{0,140}", mixed: bool) {
-        let policy = if mixed { PasswordPolicy::Mixed } else { PasswordPolicy::Plain };
+    fn what_may_be_chosen_may_be_presented(text in "(?s).{0,140}", policy in select(POLICIES)) {
         let chosen = Password::chosen(text.clone(), policy).ok();
         prop_assert!(chosen.is_none() || chosen == Password::presented(text.clone()));
         prop_assert!(chosen.is_none_or(|password| password.as_bytes() == text.as_bytes()));

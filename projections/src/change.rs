@@ -1,6 +1,8 @@
 //! What every read model is made of: the log's events, decoded, a batch at a time.
 
-use domain::{Event, Timestamp, UnknownEvent};
+use std::sync::Arc;
+
+use domain::{Event, Metadata, Timestamp, UnknownEvent};
 use store::read_model::Spec;
 use store::{Position, Recorded, StoreError, Tx};
 
@@ -10,13 +12,28 @@ pub struct Change {
     pub position: Position,
     pub at: Timestamp,
     pub event: Event,
+    recorded: Arc<Recorded>,
 }
 
-impl TryFrom<&Recorded> for Change {
+impl TryFrom<&Arc<Recorded>> for Change {
     type Error = UnknownEvent;
 
-    fn try_from(recorded: &Recorded) -> Result<Self, Self::Error> {
-        Ok(Self { position: recorded.position, at: recorded.recorded_at, event: recorded.event()? })
+    fn try_from(recorded: &Arc<Recorded>) -> Result<Self, Self::Error> {
+        let (position, at, event) = (recorded.position, recorded.recorded_at, recorded.event()?);
+        Ok(Self { position, at, event, recorded: recorded.clone() })
+    }
+}
+
+impl Change {
+    /// Who did it, and from where; read when it is asked for, as few read models want it.
+    pub fn metadata(&self) -> Result<Metadata, StoreError> {
+        let unreadable = |_| StoreError::Corrupt(format!("the metadata at {} can't be read", self.position).into());
+        self.recorded.metadata().map_err(unreadable)
+    }
+
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        &self.recorded.event_type
     }
 }
 

@@ -1,7 +1,11 @@
 //! `projector ─▶ read model ─▶ query`: one file for each read model, with its rows, its apply and its queries.
 
+mod all;
 mod change;
 pub mod history;
+pub mod token_activity;
 
+pub use all::{ReadModels, SEARCH_PATH};
 pub use change::{Change, Projection};
 pub use history::History;
+pub use token_activity::TokenActivity;

@@ -10,7 +10,9 @@ use crate::{StoreError, Tx};
 #[derive(Debug, Clone)]
 pub enum Column<'a> {
     Uuid(Vec<Uuid>),
+    OptionalUuid(Vec<Option<Uuid>>),
     Int(Vec<i64>),
+    OptionalInt(Vec<Option<i64>>),
     Text(Vec<&'a str>),
     OptionalText(Vec<Option<&'a str>>),
 }
@@ -56,7 +58,9 @@ impl Column<'_> {
     fn len(&self) -> usize {
         match self {
             Self::Uuid(values) => values.len(),
+            Self::OptionalUuid(values) => values.len(),
             Self::Int(values) => values.len(),
+            Self::OptionalInt(values) => values.len(),
             Self::Text(values) => values.len(),
             Self::OptionalText(values) => values.len(),
         }
@@ -64,8 +68,8 @@ impl Column<'_> {
 
     const fn postgres_type(&self) -> &'static str {
         match self {
-            Self::Uuid(_) => "uuid",
-            Self::Int(_) => "bigint",
+            Self::Uuid(_) | Self::OptionalUuid(_) => "uuid",
+            Self::Int(_) | Self::OptionalInt(_) => "bigint",
             Self::Text(_) | Self::OptionalText(_) => "text",
         }
     }
@@ -88,7 +92,9 @@ type SqliteQuery<'q> = Query<'q, Sqlite, sqlx::sqlite::SqliteArguments<'q>>;
 fn bind_array<'q>(query: PostgresQuery<'q>, column: &'q Column<'q>) -> PostgresQuery<'q> {
     match column {
         Column::Uuid(values) => query.bind(values),
+        Column::OptionalUuid(values) => query.bind(values),
         Column::Int(values) => query.bind(values),
+        Column::OptionalInt(values) => query.bind(values),
         Column::Text(values) => query.bind(values),
         Column::OptionalText(values) => query.bind(values),
     }
@@ -98,7 +104,9 @@ fn bind_run<'q>(query: SqliteQuery<'q>, columns: &'q [Column<'q>], from: usize, 
     let cells = (from..from + rows).flat_map(|row| columns.iter().map(move |column| (row, column)));
     cells.fold(query, |query, (row, column)| match column {
         Column::Uuid(values) => query.bind(values.get(row)),
+        Column::OptionalUuid(values) => query.bind(values.get(row).copied().flatten()),
         Column::Int(values) => query.bind(values.get(row)),
+        Column::OptionalInt(values) => query.bind(values.get(row).copied().flatten()),
         Column::Text(values) => query.bind(values.get(row).copied()),
         Column::OptionalText(values) => query.bind(values.get(row).copied().flatten()),
     })

@@ -31,6 +31,23 @@ macro_rules! on {
     };
 }
 
+/// Runs one expression on whichever pool is inside; `$pool` is a pool that may write, one statement at a time.
+#[macro_export]
+macro_rules! on_write {
+    ($db:expr, $pool:ident => $body:expr) => {
+        match $db {
+            $crate::Db::Sqlite(file) => {
+                let $pool = &file.write;
+                $body
+            }
+            $crate::Db::Postgres(postgres) => {
+                let $pool = &postgres.pool;
+                $body
+            }
+        }
+    };
+}
+
 /// Runs one expression on whichever connection a transaction has.
 #[macro_export]
 macro_rules! on_tx {

@@ -62,6 +62,19 @@ impl Executor {
         self.attempt(command, &metadata).instrument(tracing::info_span!("command", name = C::NAME)).await
     }
 
+    /// A stream's state as the database has it, for who only wants to look.
+    pub async fn look<A: Decide>(&self, id: A::Id) -> Result<A, StoreError> {
+        Ok(self.current::<A>(&(A::TYPE, id.to_string())).await?.state)
+    }
+
+    /// What this process remembers spares reading the stream from its beginning.
+    async fn current<A: Decide>(&self, key: &StreamKey) -> Result<Versioned<A>, StoreError> {
+        match self.states.get(key).and_then(|kept| versioned::<A>(&kept)) {
+            Some(kept) => streams::catch_up(self.log.db(), &key.1, &kept).await,
+            None => streams::load(self.log.db(), &key.1).await,
+        }
+    }
+
     async fn attempt<C: Command>(&self, command: &C, metadata: &Metadata) -> Result<Done<C::Output>, C::Error> {
         let mut attempt = 1;
         loop {
@@ -131,7 +144,12 @@ impl<'a> Unit<'a> {
 
     /// A stream as the database has it, whatever this process remembers: see [`Unit::load`].
     pub async fn load_fresh<A: Decide>(&mut self, id: A::Id) -> Result<Stream<'_, A>, StoreError> {
-        self.executor.states.invalidate(&(A::TYPE, id.to_string()));
+        let key = (A::TYPE, id.to_string());
+        if !self.work.streams.contains_key(&key) {
+            let at = Arc::new(self.executor.current::<A>(&key).await?);
+            let touched = Touched { base: at.version, version: at.version, reused: false, state: at };
+            self.work.streams.insert(key, touched);
+        }
         self.load(id).await
     }
 

@@ -6,7 +6,7 @@ use domain::Decide;
 use postgres_es::PostgresEventRepository;
 use sqlite_es::SqliteEventRepository;
 
-use crate::{Db, StoreError};
+use crate::{Db, StoreError, on};
 
 /// A state, and how many events made it.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,23 @@ pub async fn load<A: Decide>(db: &Db, id: &str) -> Result<Versioned<A>, StoreErr
         loaded.state.apply(envelope.payload);
     }
     Ok(loaded)
+}
+
+/// Brings a state up to date with what its stream has got since.
+pub async fn catch_up<A: Decide>(db: &Db, id: &str, known: &Versioned<A>) -> Result<Versioned<A>, StoreError> {
+    let sql = "select cast(payload as text) from events \
+               where aggregate_type = $1 and aggregate_id = $2 and sequence > $3 order by sequence";
+    let payloads: Vec<String> = on!(db, pool => {
+        sqlx::query_scalar(sql).bind(A::TYPE).bind(id).bind(known.version).fetch_all(pool).await
+    })?;
+    let mut caught_up = known.clone();
+    for payload in payloads {
+        let event = serde_json::from_str(&payload)
+            .map_err(|error| StoreError::Corrupt(format!("a stream can't be read: {error}").into()))?;
+        caught_up.version += 1;
+        caught_up.state.apply(event);
+    }
+    Ok(caught_up)
 }
 
 async fn read<A: Decide>(db: &Db, id: &str) -> Result<Vec<SerializedEvent>, PersistenceError> {

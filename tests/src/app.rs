@@ -2,10 +2,17 @@
 
 use std::net::SocketAddr;
 
-use api::{AccessTokens, App, OwnWrites, Parts, Passwords, SecretKey, Surface};
+use api::{
+    AccessTokens, Algorithm, ApiKeys, App, BootstrapKey, NewPasswords, Operator, OwnWrites, Parts, Passwords,
+    RefreshTokens, Revocations, SecretKey, SigningKeys, Surface, Throttle, TrustedProxies, UnknownTokens,
+};
+use domain::limit::Rate;
+use domain::token::family::Lifetime;
+use domain::values::{PasswordPolicy, Role};
+use projections::ReadModels;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
-use store::{Clock, Executor, ReadModel};
+use store::{Clock, Executor, Successors};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +21,7 @@ use crate::stage::{Play, Stage};
 /// A running API with everything behind it.
 pub struct TestApp {
     pub stage: Stage,
-    pub history: ReadModel,
+    pub read_models: ReadModels,
     pub clock: Clock,
     client: Client,
     address: SocketAddr,
@@ -26,32 +33,76 @@ const SECRET: &str = "a secret that is good for tests alone";
 const BEGINNING: i64 = 1_767_225_600_000_000;
 pub const PASSWORD: &str = "Passw0rd!";
 
+/// What a test wants otherwise than usual.
+pub struct Options {
+    pub algorithm: Algorithm,
+    pub passwords: NewPasswords,
+    /// `None` is off: tests sign in often.
+    pub sign_in_rate: Option<Rate>,
+    pub bootstrap_key: Option<BootstrapKey>,
+    pub trusted_proxies: TrustedProxies,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            algorithm: Algorithm::Hs256,
+            passwords: NewPasswords::Compat,
+            sign_in_rate: None,
+            bootstrap_key: None,
+            trusted_proxies: TrustedProxies::default(),
+        }
+    }
+}
+
+pub const LIFETIME: Lifetime = Lifetime { idle_seconds: 7 * 86_400, most_seconds: 30 * 86_400 };
+pub const LEEWAY_SECONDS: u32 = 10;
+
 impl Play for TestApp {
     async fn on(stage: Stage) -> Self {
-        let history = stage.history().await;
-        stage.relay();
-        let projection = stage.project(&history);
-        let clock = Clock::manual(domain::Timestamp::from_micros(BEGINNING));
-        let secret = SecretKey::try_from(SECRET.to_owned()).expect("long enough");
-        let app = App::new(Parts {
-            log: stage.log.clone(),
-            bus: stage.bus.clone(),
-            executor: Executor::new(stage.log.clone(), clock.clone()),
-            history: history.clone(),
-            projections: vec![("history", projection)],
-            access_tokens: AccessTokens::new(&secret, 900),
-            passwords: Passwords::default(),
-            own_writes: OwnWrites::default(),
-        });
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let stop = CancellationToken::new();
-        tokio::spawn(api::run(app, Surface::All, listener, stop.clone()));
-        Self { stage, history, clock, client: Client::new(), address, stop }
+        Self::start(stage, Options::default()).await
     }
 }
 
 impl TestApp {
+    pub async fn start(stage: Stage, options: Options) -> Self {
+        let read_models = stage.read_models().await;
+        stage.relay();
+        let projections = stage.project_all(&read_models);
+        let clock = Clock::manual(domain::Timestamp::from_micros(BEGINNING));
+        let secret = SecretKey::try_from(SECRET.to_owned()).expect("long enough");
+        let (db, stop) = (stage.log.db().clone(), CancellationToken::new());
+        let keys = SigningKeys::open(db.clone(), secret.clone(), options.algorithm, clock.now()).await;
+        let keys = keys.expect("signing keys");
+        let (revocations, from) = Revocations::begin(&stage.log, clock.now()).await.expect("the log is up");
+        let (following, log, bus) = (revocations.clone(), stage.log.clone(), stage.bus.clone());
+        let (signing, now, stopped) = (keys.clone(), clock.clone(), stop.clone());
+        tokio::spawn(async move { following.run(log, bus, from, signing, now, stopped).await });
+        let app = App::new(Parts {
+            log: stage.log.clone(),
+            bus: stage.bus.clone(),
+            executor: Executor::new(stage.log.clone(), clock.clone()),
+            read_models: read_models.clone(),
+            projections,
+            access_tokens: AccessTokens::new(keys, 900),
+            refresh_tokens: RefreshTokens::new(Successors::new(db.clone()), secret.clone(), LIFETIME, LEEWAY_SECONDS),
+            revocations,
+            api_keys: ApiKeys::default(),
+            bootstrap_key: options.bootstrap_key,
+            passwords: Passwords::default(),
+            password_policy: options.passwords,
+            throttle: Throttle::new(db, options.sign_in_rate, secret.as_bytes()),
+            unknown_tokens: UnknownTokens::default(),
+            trusted_proxies: options.trusted_proxies,
+            node: "test".to_owned(),
+            own_writes: OwnWrites::default(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(api::run(app, Surface::All, listener, stop.clone()));
+        Self { stage, read_models, clock, client: Client::new(), address, stop }
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("http://{}{path}", self.address))
     }
@@ -62,7 +113,9 @@ impl TestApp {
 
     /// Waits until the read models have the whole log.
     pub async fn settle(&self) {
-        self.stage.settle(&self.history).await;
+        for model in self.read_models.all() {
+            self.stage.settle(model).await;
+        }
     }
 
     /// Registers somebody and signs them in.
@@ -77,9 +130,32 @@ impl TestApp {
     pub async fn sign_in(&self, email: &str) -> Persona<'_> {
         let body = json!({"email": email, "password": PASSWORD});
         let answer = self.request(Method::POST, "/api/v1/users/login").json(&body).send().await.expect("an answer");
-        let body: Value = answer.json().await.expect("JSON");
-        let token = body.get("access_token").and_then(Value::as_str).expect("a token").to_owned();
-        Persona { app: self, token }
+        assert_eq!(answer.status(), 200, "{email} signs in");
+        Persona::of(self, &answer.json().await.expect("JSON"))
+    }
+
+    /// Registers somebody with a role, and signs them in.
+    pub async fn user_with(&self, name: &str, role: Role) -> Persona<'_> {
+        let persona = self.user(name).await;
+        self.operator().grant(&format!("{name}@example.com"), role).await.expect("a role");
+        persona
+    }
+
+    /// Whoever sits at the machine itself.
+    pub fn operator(&self) -> Operator {
+        Operator::new(self.stage.log.clone(), Passwords::default(), PasswordPolicy::Plain, "test".to_owned())
+    }
+
+    /// Shows a refresh token.
+    pub async fn refresh(&self, token: &str) -> Response {
+        let request = self.request(Method::POST, "/api/v1/users/refresh-token").header("x-refresh-token", token);
+        request.send().await.expect("an answer")
+    }
+
+    /// What an access token is worth now.
+    pub async fn status_with(&self, access_token: &str) -> u16 {
+        let request = self.request(Method::GET, "/api/v1/users/me").bearer_auth(access_token);
+        request.send().await.expect("an answer").status().as_u16()
     }
 }
 
@@ -90,12 +166,38 @@ impl Drop for TestApp {
 }
 
 /// Somebody who is signed in.
+#[derive(Clone)]
 pub struct Persona<'a> {
     app: &'a TestApp,
     pub token: String,
+    pub refresh_token: String,
 }
 
-impl Persona<'_> {
+impl<'a> Persona<'a> {
+    /// Whoever an answer's tokens belong to.
+    pub fn of(app: &'a TestApp, answer: &Value) -> Self {
+        let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self { app, token: text("access_token"), refresh_token: text("refresh_token") }
+    }
+
+    /// Shows the refresh token, and goes on with what comes back.
+    pub async fn refresh(&self) -> Result<Self, u16> {
+        let answer = self.app.refresh(&self.refresh_token).await;
+        match answer.status().as_u16() {
+            200 => Ok(Self::of(self.app, &answer.json().await.expect("JSON"))),
+            other => Err(other),
+        }
+    }
+
+    /// Whether the access token is still good.
+    pub async fn is_in(&self) -> bool {
+        match self.app.status_with(&self.token).await {
+            200 => true,
+            401 => false,
+            other => panic!("{other}"),
+        }
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.app.request(method, path).bearer_auth(&self.token)
     }

@@ -128,7 +128,7 @@ impl Builder {
 }
 
 /// `COLLOQUY_BIN`, or the one that was built beside this test: `target/<profile>/deps/test` → `target/<profile>/colloquy`.
-fn built_binary() -> PathBuf {
+pub fn built_binary() -> PathBuf {
     if let Some(path) = env::var_os("COLLOQUY_BIN") {
         return path.into();
     }

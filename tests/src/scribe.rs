@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use domain::Timestamp;
 use domain::ids::{ConversationId, MessageId, UserId};
+use domain::{Event, Metadata, Timestamp};
+use serde::Serialize;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use store::{Append, Log, NewEvent};
@@ -28,24 +29,48 @@ impl Scribe {
         event_type: &'static str,
         fields: Value,
     ) {
-        let stream_id = id.to_string();
+        let metadata = Metadata { request_id: "test".to_owned(), ..Metadata::default() };
+        self.put(stream_type, id.to_string(), event_type, "1", &json!({event_type: fields}), &metadata).await;
+    }
+
+    /// Writes an event of whatever stream, by anybody, from anywhere; when it happened.
+    pub async fn record(&mut self, event: &Event, metadata: &Metadata) -> Timestamp {
+        macro_rules! put {
+            ($stream_type:literal, $id:expr, $event:expr) => {
+                self.put($stream_type, $id.to_string(), $event.name(), $event.version(), $event, metadata).await
+            };
+        }
+        match event {
+            Event::User(id, event) => put!("user", id, event),
+            Event::Claim(id, event) => put!("claim", id, event),
+            Event::Token(id, event) => put!("token", id, event),
+            Event::ApiKey(id, event) => put!("api_key", id, event),
+            Event::Notice(id, event) => put!("notice", id, event),
+            Event::Conversation(id, event) => put!("conversation", id, event),
+            Event::Message(id, event) => put!("message", id, event),
+        }
+    }
+
+    async fn put(
+        &mut self,
+        stream_type: &'static str,
+        stream_id: String,
+        event_type: &'static str,
+        event_version: &'static str,
+        payload: &impl Serialize,
+        metadata: &Metadata,
+    ) -> Timestamp {
         let sequence = self.sequences.entry(stream_id.clone()).or_default();
         *sequence += 1;
+        let sequence = *sequence;
         self.now += 1_000;
-        let event = NewEvent {
-            stream_type,
-            stream_id,
-            sequence: *sequence,
-            event_type,
-            event_version: "1",
-            payload: to_raw_value(&json!({event_type: fields})).expect("JSON"),
-        };
-        let metadata = to_raw_value(&json!({"request_id": "test"})).expect("JSON");
+        let payload = to_raw_value(payload).expect("JSON");
+        let event = NewEvent { stream_type, stream_id, sequence, event_type, event_version, payload };
+        let metadata = to_raw_value(metadata).expect("JSON");
         let recorded_at = Timestamp::from_micros(self.now);
-        self.log
-            .append(Append { events: vec![event], guards: Vec::new(), metadata, recorded_at })
-            .await
-            .expect("the log is up");
+        let append = Append { events: vec![event], guards: Vec::new(), metadata, recorded_at };
+        self.log.append(append).await.expect("the log is up");
+        recorded_at
     }
 
     pub async fn start(&mut self, owner: UserId) -> ConversationId {

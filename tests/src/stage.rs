@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use nats::Bus;
-use projections::{History, Projection};
-use projector::Worker;
+use projections::{History, Projection, ReadModels, SEARCH_PATH, TokenActivity};
+use projector::{State, Worker};
 use store::read_model::Home;
 use store::{Db, Durability, Lease, Log, PostgresDb, ReadModel, SqliteFile};
 use tempfile::TempDir;
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::process::{Builder, Colloquy};
 use crate::servers::{Nats, Postgres};
 
 /// How long a test waits for what must come.
@@ -62,6 +64,15 @@ impl Stage {
         self.folder.path()
     }
 
+    /// The real binary on the same database.
+    pub fn binary(&self) -> Builder {
+        let binary = Colloquy::builder().data_dir(self.folder());
+        match &self.url {
+            Some(url) => binary.env("DATABASE_URL", url),
+            None => binary,
+        }
+    }
+
     /// A log of another process on the same database: its own writer, its own memory.
     pub fn another_log(&self) -> Log {
         Log::open(self.another_db())
@@ -86,18 +97,39 @@ impl Stage {
         ReadModel::open(&self.home, History::SPEC).await.expect("the read model can be made")
     }
 
-    /// Keeps the read model up to date, until the test ends.
-    pub fn project(&self, history: &ReadModel) -> tokio::sync::watch::Receiver<projector::State> {
-        let worker = Worker::new(self.log.clone(), self.bus.clone(), history.clone());
+    pub async fn token_activity(&self) -> ReadModel {
+        ReadModel::open(&self.home, TokenActivity::SPEC).await.expect("the read model can be made")
+    }
+
+    pub async fn read_models(&self) -> ReadModels {
+        ReadModels::open(&self.home).await.expect("the read models can be made")
+    }
+
+    /// Keeps the history up to date, until the test ends.
+    pub fn project(&self, history: &ReadModel) -> Receiver<State> {
+        self.project_as::<History>(history)
+    }
+
+    /// Keeps a read model up to date, until the test ends.
+    pub fn project_as<P: Projection>(&self, model: &ReadModel) -> Receiver<State> {
+        let worker = Worker::new(self.log.clone(), self.bus.clone(), model.clone());
         let (state, stop) = (worker.state(), self.stop().child_token());
-        tokio::spawn(async move { worker.run::<History>(stop).await });
+        tokio::spawn(async move { worker.run::<P>(stop).await });
         state
     }
 
+    /// Keeps all read models up to date, until the test ends.
+    pub fn project_all(&self, models: &ReadModels) -> Vec<(&'static str, Receiver<State>)> {
+        let states =
+            [self.project_as::<History>(&models.history), self.project_as::<TokenActivity>(&models.token_activity)];
+        ReadModels::NAMES.iter().copied().zip(states).collect()
+    }
+
     /// Waits until the read model has the whole log.
-    pub async fn settle(&self, history: &ReadModel) {
+    pub async fn settle(&self, model: &ReadModel) {
         let head = self.log.head().await.expect("the log is up");
-        assert!(history.wait_for(head, PATIENCE).await.expect("the read model is up"), "history never came to {head}");
+        let came = model.wait_for(head, PATIENCE).await.expect("the read model is up");
+        assert!(came, "{} never came to {head}", model.name());
     }
 
     pub async fn lease(&self, name: &str) -> Option<Lease> {
@@ -110,7 +142,7 @@ fn open_sqlite(folder: &TempDir) -> Db {
 }
 
 fn open_postgres(url: &str) -> Db {
-    Db::Postgres(PostgresDb::open(url, "public,history").expect("an address"))
+    Db::Postgres(PostgresDb::open(url, SEARCH_PATH).expect("an address"))
 }
 
 /// What a story is told with, made on a stage.

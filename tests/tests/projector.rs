@@ -70,7 +70,7 @@ on_both_engines! {
         let mut scribe = Scribe::new(&stage.log);
         tell(&mut scribe, &owners(3), 60).await;
         let events = stage.log.read(Position::START, 10_000).await.unwrap();
-        let changes: Vec<Change> = events.iter().map(|event| Change::try_from(&**event).unwrap()).collect();
+        let changes: Vec<Change> = events.iter().map(|event| Change::try_from(event).unwrap()).collect();
         for chunk in changes.chunks(7) {
             let mut batch = live.begin().await.unwrap();
             History::apply(&mut batch.tx, chunk).await.unwrap();

@@ -94,11 +94,15 @@ async fn tables_of_another_build_are_refused_until_they_are_rebuilt() {
     let binary = Colloquy::builder().env("DATABASE_URL", &url).env("SECRET_KEY", SECRET);
     assert!(binary.run(["migrate"]).await.status.success());
     let mut database = PgConnection::connect(&url).await.unwrap();
-    database.execute("update history.history_checkpoint set tables = 'older'").await.unwrap();
-    let output = binary.run(["serve"]).await;
-    assert!(!output.status.success() && said(&output).contains("colloquy rebuild history"), "{}", said(&output));
-    let output = binary.run(["rebuild", "history"]).await;
-    assert!(output.status.success(), "{}", said(&output));
+    for model in projections::ReadModels::NAMES {
+        let older = format!("update {model}.{model}_checkpoint set tables = 'older'");
+        database.execute(older.as_str()).await.unwrap();
+        let output = binary.run(["serve"]).await;
+        let advice = format!("colloquy rebuild {model}");
+        assert!(!output.status.success() && said(&output).contains(&advice), "{}", said(&output));
+        let output = binary.run(["rebuild", model]).await;
+        assert!(output.status.success(), "{}", said(&output));
+    }
     let mut node = binary.start().await;
     assert!(node.terminate().await.success());
 }

@@ -1,55 +1,322 @@
-//! `Issue` → `TokenIssued`: a sign-in, and the access token that it was given.
+//! `Issue`, `Refresh`, `Revoke`: one sign-in on one device, and the chain of refresh tokens that keeps it alive.
+//!
+//! Each generation of the token has exactly one successor. What is presented is judged once, by [`Token::verdict`].
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::decide::{aggregate, events};
 use crate::ids::{TokenId, UserId};
+use crate::values::{Digest, words};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenCommand {
-    Issue { user: UserId, lifetime_seconds: u32 },
+    Issue { user: UserId, epoch: u32, digest: Digest, lifetime: Lifetime, from: Origin },
+    Refresh { presented: Presented, successor: Digest, lifetime: Lifetime, from: Origin },
+    Revoke { reason: RevokeReason },
+}
+
+/// How long a sign-in lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Without a refresh.
+    pub idle_seconds: u32,
+    /// With however many; fixed when the token is issued.
+    pub most_seconds: u32,
+}
+
+/// From where a token is used.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    pub ip: String,
+    pub user_agent: String,
+}
+
+/// A refresh token that somebody shows, and what is known beside its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presented {
+    pub digest: Digest,
+    /// When an access token of the current generation was first seen.
+    pub current_seen: Option<Timestamp>,
+    /// Whether the user's account still has this sign-in.
+    pub allowed: bool,
+    /// How long after its rotation a token is still answered with its successor.
+    pub leeway_seconds: u32,
+}
+
+/// What a presented token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The current one: it is rotated.
+    Current,
+    /// The one before, from who has not received its successor yet: they get the same one.
+    Before,
+    /// One that was rotated long ago: somebody has stolen a token.
+    Reused,
+    Expired,
+    Revoked,
+    /// Never one of this sign-in.
+    Unknown,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TokenEvent {
-    TokenIssued { user: UserId, expires_at: Timestamp },
+    /// Version 1 had no refresh token, and `expires_at` was the end of its one access token.
+    TokenIssued {
+        user: UserId,
+        expires_at: Timestamp,
+        #[serde(default)]
+        epoch: u32,
+        #[serde(default)]
+        refresh: Option<Generation>,
+        #[serde(default)]
+        from: Origin,
+    },
+    TokenRotated {
+        user: UserId,
+        number: u32,
+        refresh: Generation,
+        at: Timestamp,
+    },
+    /// Used from another address, or by another program, than before.
+    TokenAnomalyNoticed {
+        user: UserId,
+        from: Origin,
+        was: Origin,
+    },
+    TokenReuseDetected {
+        user: UserId,
+    },
+    /// Shown after its end; noted once for each reason.
+    TokenRefused {
+        user: UserId,
+        reason: RefuseReason,
+    },
+    TokenRevoked {
+        user: UserId,
+        reason: RevokeReason,
+    },
 }
 
-events!(TokenEvent { TokenIssued = "1" });
+events!(TokenEvent {
+    TokenIssued = "2",
+    TokenRotated = "1",
+    TokenAnomalyNoticed = "1",
+    TokenReuseDetected = "1",
+    TokenRefused = "1",
+    TokenRevoked = "1",
+});
+
+/// One refresh token of the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    pub digest: Digest,
+    pub idle_until: Timestamp,
+}
+
+words! {
+    /// Why a sign-in ended.
+    RevokeReason {
+        SignedOut = "signed_out",
+        /// Ended by its user from another device.
+        Ended = "ended_by_user",
+        Reused = "reused",
+    }
+}
+
+words! {
+    RefuseReason {
+        Expired = "expired",
+        Revoked = "revoked",
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     #[error("the token was issued already")]
     AlreadyIssued,
+    #[error("there is no such token")]
+    NotFound,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Token {
     #[default]
     Unknown,
-    Issued {
-        user: UserId,
-        expires_at: Timestamp,
-    },
+    Active(Family),
+    Revoked(Family),
 }
+
+/// A sign-in and its chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Family {
+    pub user: UserId,
+    pub epoch: u32,
+    pub expires_at: Timestamp,
+    /// The number of the current generation; the first is 0.
+    pub number: u32,
+    current: Option<Generation>,
+    before: Option<Rotated>,
+    /// All that were rotated.
+    past: BTreeSet<Digest>,
+    from: Origin,
+    refused: BTreeSet<RefuseReason>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Rotated {
+    digest: Digest,
+    at: Timestamp,
+}
+
+/// How long a lost answer can be asked for again.
+pub const LOST_SECONDS: u32 = 86_400;
 
 aggregate!(Token, "token", TokenId, TokenCommand, TokenEvent, TokenError);
 
 impl Token {
     fn decide(&self, command: TokenCommand, now: Timestamp) -> Result<Vec<TokenEvent>, TokenError> {
         match (self, command) {
-            (Self::Unknown, TokenCommand::Issue { user, lifetime_seconds }) => {
-                Ok(vec![TokenEvent::TokenIssued { user, expires_at: now.plus_seconds(lifetime_seconds.into()) }])
+            (Self::Unknown, TokenCommand::Issue { user, epoch, digest, lifetime, from }) => {
+                let expires_at = now.plus_seconds(lifetime.most_seconds.into());
+                let refresh = Some(lifetime.generation(digest, now, expires_at));
+                Ok(vec![TokenEvent::TokenIssued { user, expires_at, epoch, refresh, from }])
             }
-            (Self::Issued { .. }, TokenCommand::Issue { .. }) => Err(TokenError::AlreadyIssued),
+            (Self::Active(_) | Self::Revoked(_), TokenCommand::Issue { .. }) => Err(TokenError::AlreadyIssued),
+            (Self::Unknown, TokenCommand::Refresh { .. } | TokenCommand::Revoke { .. }) => Err(TokenError::NotFound),
+            (
+                Self::Active(family) | Self::Revoked(family),
+                TokenCommand::Refresh { presented, successor, lifetime, from },
+            ) => Ok(match self.verdict(presented, now) {
+                Verdict::Current => family.rotate(successor, lifetime, from, now),
+                Verdict::Before => family.anomaly(from).into_iter().collect(),
+                Verdict::Reused => family.reuse(),
+                Verdict::Expired => family.refuse(RefuseReason::Expired),
+                Verdict::Revoked => family.refuse(RefuseReason::Revoked),
+                Verdict::Unknown => Vec::new(),
+            }),
+            (Self::Active(family), TokenCommand::Revoke { reason }) => {
+                Ok(vec![TokenEvent::TokenRevoked { user: family.user, reason }])
+            }
+            (Self::Revoked(_), TokenCommand::Revoke { .. }) => Ok(Vec::new()),
+        }
+    }
+
+    /// What a token is that is presented now.
+    #[must_use]
+    pub fn verdict(&self, presented: Presented, now: Timestamp) -> Verdict {
+        match self {
+            Self::Active(family) | Self::Revoked(family) if !family.ever_had(&presented.digest) => Verdict::Unknown,
+            Self::Unknown => Verdict::Unknown,
+            Self::Revoked(_) => Verdict::Revoked,
+            Self::Active(_) if !presented.allowed => Verdict::Revoked,
+            Self::Active(family) if family.has_expired(now) => Verdict::Expired,
+            Self::Active(family) => family.verdict(presented, now),
+        }
+    }
+
+    /// The sign-in, as long as it is not revoked.
+    #[must_use]
+    pub const fn active(&self) -> Option<&Family> {
+        match self {
+            Self::Unknown | Self::Revoked(_) => None,
+            Self::Active(family) => Some(family),
         }
     }
 
     fn evolve(&mut self, event: TokenEvent) {
-        match event {
-            TokenEvent::TokenIssued { user, expires_at } => *self = Self::Issued { user, expires_at },
+        *self = match (std::mem::take(self), event) {
+            (Self::Unknown, TokenEvent::TokenIssued { user, expires_at, epoch, refresh, from }) => {
+                Self::Active(Family::new(user, expires_at, epoch, refresh, from))
+            }
+            (Self::Unknown, _) => Self::Unknown,
+            (Self::Active(family) | Self::Revoked(family), TokenEvent::TokenRevoked { .. }) => Self::Revoked(family),
+            (Self::Active(family), event) => Self::Active(family.evolved(event)),
+            (Self::Revoked(family), event) => Self::Revoked(family.evolved(event)),
+        };
+    }
+}
+
+impl Lifetime {
+    fn generation(self, digest: Digest, now: Timestamp, expires_at: Timestamp) -> Generation {
+        Generation { digest, idle_until: now.plus_seconds(self.idle_seconds.into()).min(expires_at) }
+    }
+}
+
+impl Family {
+    fn new(user: UserId, expires_at: Timestamp, epoch: u32, current: Option<Generation>, from: Origin) -> Self {
+        let (past, refused) = (BTreeSet::new(), BTreeSet::new());
+        Self { user, epoch, expires_at, number: 0, current, before: None, past, from, refused }
+    }
+
+    fn ever_had(&self, digest: &Digest) -> bool {
+        self.is_current(digest) || self.past.contains(digest)
+    }
+
+    fn is_current(&self, digest: &Digest) -> bool {
+        self.current.is_some_and(|current| current.digest == *digest)
+    }
+
+    /// Whether its time is over.
+    #[must_use]
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        now >= self.expires_at || self.current.is_some_and(|current| now >= current.idle_until)
+    }
+
+    fn verdict(&self, presented: Presented, now: Timestamp) -> Verdict {
+        if self.is_current(&presented.digest) {
+            return Verdict::Current;
         }
+        let within = |seconds: u32, since: Timestamp| now <= since.plus_seconds(seconds.into());
+        match self.before.filter(|before| before.digest == presented.digest) {
+            Some(before) if within(presented.leeway_seconds, before.at) => Verdict::Before,
+            Some(before) if !within(LOST_SECONDS, before.at) => Verdict::Reused,
+            // Several may ask for a lost answer at once: the first that has it uses it while the others still wait.
+            Some(_) if presented.current_seen.is_none_or(|at| within(presented.leeway_seconds, at)) => Verdict::Before,
+            Some(_) | None => Verdict::Reused,
+        }
+    }
+
+    fn rotate(&self, successor: Digest, lifetime: Lifetime, from: Origin, now: Timestamp) -> Vec<TokenEvent> {
+        let refresh = lifetime.generation(successor, now, self.expires_at);
+        let rotated =
+            TokenEvent::TokenRotated { user: self.user, number: self.number.saturating_add(1), refresh, at: now };
+        self.anomaly(from).into_iter().chain([rotated]).collect()
+    }
+
+    fn anomaly(&self, from: Origin) -> Option<TokenEvent> {
+        let was = self.from.clone();
+        (from != was).then_some(TokenEvent::TokenAnomalyNoticed { user: self.user, from, was })
+    }
+
+    fn reuse(&self) -> Vec<TokenEvent> {
+        let (user, reason) = (self.user, RevokeReason::Reused);
+        vec![TokenEvent::TokenReuseDetected { user }, TokenEvent::TokenRevoked { user, reason }]
+    }
+
+    fn refuse(&self, reason: RefuseReason) -> Vec<TokenEvent> {
+        let news = !self.refused.contains(&reason);
+        news.then_some(TokenEvent::TokenRefused { user: self.user, reason }).into_iter().collect()
+    }
+
+    fn evolved(mut self, event: TokenEvent) -> Self {
+        match event {
+            TokenEvent::TokenRotated { number, refresh, at, user: _ } => {
+                self.before = self.current.map(|current| Rotated { digest: current.digest, at });
+                self.past.extend(self.before.map(|before| before.digest));
+                (self.number, self.current) = (number, Some(refresh));
+            }
+            TokenEvent::TokenAnomalyNoticed { from, .. } => self.from = from,
+            TokenEvent::TokenRefused { reason, .. } => {
+                self.refused.insert(reason);
+            }
+            TokenEvent::TokenIssued { .. }
+            | TokenEvent::TokenReuseDetected { .. }
+            | TokenEvent::TokenRevoked { .. } => {}
+        }
+        self
     }
 }
 
@@ -58,36 +325,179 @@ mod tests {
     use super::*;
     use crate::testing::{NOW, given, id};
 
-    fn issued_at(expires_at: Timestamp) -> TokenEvent {
-        TokenEvent::TokenIssued { user: id(1), expires_at }
+    const LIFETIME: Lifetime = Lifetime { idle_seconds: 700, most_seconds: 1_000 };
+    const LEEWAY: u32 = 10;
+
+    fn digest(number: u8) -> Digest {
+        Digest::new([number; 32])
+    }
+
+    fn home() -> Origin {
+        Origin { ip: "10.0.0.1".to_owned(), user_agent: "curl/8".to_owned() }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        NOW.plus_seconds(seconds)
+    }
+
+    /// Issued `ago` seconds ago, with the generation 0.
+    fn issued(ago: i64) -> TokenEvent {
+        let refresh = Some(Generation { digest: digest(0), idle_until: at(700 - ago) });
+        TokenEvent::TokenIssued { user: id(1), expires_at: at(1_000 - ago), epoch: 0, refresh, from: home() }
+    }
+
+    /// Rotated `ago` seconds ago, to the generation `number`.
+    fn rotated(number: u8, ago: i64, ends_in: i64) -> TokenEvent {
+        let refresh = Generation { digest: digest(number), idle_until: at((700 - ago).min(ends_in)) };
+        TokenEvent::TokenRotated { user: id(1), number: number.into(), refresh, at: at(-ago) }
+    }
+
+    fn refresh(number: u8) -> TokenCommand {
+        presented(Presented {
+            digest: digest(number),
+            current_seen: Some(at(-11)),
+            allowed: true,
+            leeway_seconds: LEEWAY,
+        })
+    }
+
+    fn presented(presented: Presented) -> TokenCommand {
+        TokenCommand::Refresh { presented, successor: digest(99), lifetime: LIFETIME, from: home() }
+    }
+
+    fn reused() -> Vec<TokenEvent> {
+        let revoked = TokenEvent::TokenRevoked { user: id(1), reason: RevokeReason::Reused };
+        vec![TokenEvent::TokenReuseDetected { user: id(1) }, revoked]
+    }
+
+    fn refused(reason: RefuseReason) -> TokenEvent {
+        TokenEvent::TokenRefused { user: id(1), reason }
     }
 
     #[test]
-    fn a_token_expires_its_lifetime_after_now() {
-        for (lifetime_seconds, expires_at) in [
-            (0, NOW),
-            (900, Timestamp::from_micros(1_700_000_900_000_000)),
-            (u32::MAX, Timestamp::from_micros(5_994_967_295_000_000)),
-        ] {
+    fn a_sign_in_ends_when_it_is_idle_and_after_its_most_in_any_case() {
+        for (idle_seconds, idle_until) in [(700, at(700)), (5_000, at(1_000))] {
+            let (user, from) = (id(1), home());
+            let lifetime = Lifetime { idle_seconds, ..LIFETIME };
+            let refresh = Some(Generation { digest: digest(0), idle_until });
             given::<Token>(vec![])
-                .when(TokenCommand::Issue { user: id(1), lifetime_seconds })
-                .then_expect_events(vec![issued_at(expires_at)]);
+                .when(TokenCommand::Issue { user, epoch: 3, digest: digest(0), lifetime, from: from.clone() })
+                .then_expect_events(vec![TokenEvent::TokenIssued {
+                    user,
+                    expires_at: at(1_000),
+                    epoch: 3,
+                    refresh,
+                    from,
+                }]);
         }
     }
 
     #[test]
     fn a_token_is_issued_once() {
-        for user in [id(1), id(2)] {
-            given::<Token>(vec![issued_at(NOW.plus_seconds(900))])
-                .when(TokenCommand::Issue { user, lifetime_seconds: 900 })
-                .then_expect_error(TokenError::AlreadyIssued);
+        let issue = TokenCommand::Issue { user: id(2), epoch: 0, digest: digest(1), lifetime: LIFETIME, from: home() };
+        given::<Token>(vec![issued(0)]).when(issue).then_expect_error(TokenError::AlreadyIssued);
+    }
+
+    #[test]
+    fn the_current_token_is_rotated_and_the_end_stays_where_it_was() {
+        let next = Generation { digest: digest(99), idle_until: at(500) };
+        given::<Token>(vec![issued(500)]).when(refresh(0)).then_expect_events(vec![TokenEvent::TokenRotated {
+            user: id(1),
+            number: 1,
+            refresh: next,
+            at: NOW,
+        }]);
+    }
+
+    #[test]
+    fn the_token_before_has_the_same_successor_within_the_leeway() {
+        for ago in [0, 10] {
+            given::<Token>(vec![issued(100), rotated(1, ago, 900)]).when(refresh(0)).then_expect_events(vec![]);
+        }
+        given::<Token>(vec![issued(100), rotated(1, 11, 900)]).when(refresh(0)).then_expect_events(reused());
+    }
+
+    #[test]
+    fn a_lost_answer_can_be_had_again_until_the_successor_was_used_or_a_day_is_over() {
+        let unseen = |leeway_seconds| {
+            presented(Presented { digest: digest(0), current_seen: None, allowed: true, leeway_seconds })
+        };
+        let long = |ago: i64| {
+            let refresh = Some(Generation { digest: digest(0), idle_until: at(1_000) });
+            let issued =
+                TokenEvent::TokenIssued { user: id(1), expires_at: at(1_000), epoch: 0, refresh, from: home() };
+            let refresh = Generation { digest: digest(1), idle_until: at(1_000) };
+            vec![issued, TokenEvent::TokenRotated { user: id(1), number: 1, refresh, at: at(-ago) }]
+        };
+        given::<Token>(long(86_400)).when(unseen(0)).then_expect_events(vec![]);
+        given::<Token>(long(86_401)).when(unseen(0)).then_expect_events(reused());
+        given::<Token>(long(60)).when(refresh(0)).then_expect_events(reused());
+    }
+
+    #[test]
+    fn whoever_asked_together_with_the_first_user_of_a_successor_gets_it_too() {
+        for (seen_ago, events) in [(10, vec![]), (11, reused())] {
+            let current_seen = Some(at(-seen_ago));
+            let late = Presented { digest: digest(0), current_seen, allowed: true, leeway_seconds: LEEWAY };
+            given::<Token>(vec![issued(100), rotated(1, 60, 900)]).when(presented(late)).then_expect_events(events);
         }
     }
 
     #[test]
-    fn an_expired_token_is_not_issued_again_either() {
-        given::<Token>(vec![issued_at(Timestamp::from_micros(0))])
-            .when(TokenCommand::Issue { user: id(1), lifetime_seconds: 900 })
-            .then_expect_error(TokenError::AlreadyIssued);
+    fn a_token_before_the_one_before_is_a_theft_however_soon() {
+        let twice = vec![issued(2), rotated(1, 1, 998), rotated(2, 0, 998)];
+        given::<Token>(twice).when(refresh(0)).then_expect_events(reused());
+    }
+
+    #[test]
+    fn what_never_was_a_token_of_it_changes_nothing() {
+        given::<Token>(vec![issued(0)]).when(refresh(7)).then_expect_events(vec![]);
+        given::<Token>([vec![issued(0)], reused()].concat()).when(refresh(7)).then_expect_events(vec![]);
+        given::<Token>(vec![]).when(refresh(0)).then_expect_error(TokenError::NotFound);
+    }
+
+    #[test]
+    fn an_end_is_noted_once_for_each_reason() {
+        for ago in [700, 1_000] {
+            let expired = refused(RefuseReason::Expired);
+            given::<Token>(vec![issued(ago)]).when(refresh(0)).then_expect_events(vec![expired.clone()]);
+            given::<Token>(vec![issued(ago), expired]).when(refresh(0)).then_expect_events(vec![]);
+        }
+        let ended = [vec![issued(0)], reused()].concat();
+        let again = refused(RefuseReason::Revoked);
+        given::<Token>(ended.clone()).when(refresh(0)).then_expect_events(vec![again.clone()]);
+        given::<Token>([ended, vec![again]].concat()).when(refresh(0)).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn a_sign_in_that_its_account_has_ended_is_refused() {
+        let ended = Presented { digest: digest(0), current_seen: None, allowed: false, leeway_seconds: LEEWAY };
+        given::<Token>(vec![issued(0)]).when(presented(ended)).then_expect_events(vec![refused(RefuseReason::Revoked)]);
+    }
+
+    #[test]
+    fn another_address_or_program_is_noticed_once_and_refused_nothing() {
+        let away = Origin { ip: "10.0.0.2".to_owned(), ..home() };
+        let noticed = TokenEvent::TokenAnomalyNoticed { user: id(1), from: away.clone(), was: home() };
+        let from_away = |number| {
+            let TokenCommand::Refresh { presented, successor, lifetime, from: _ } = refresh(number) else {
+                unreachable!("a refresh is one")
+            };
+            TokenCommand::Refresh { presented, successor, lifetime, from: away.clone() }
+        };
+        let next = Generation { digest: digest(99), idle_until: at(700) };
+        let rotation = TokenEvent::TokenRotated { user: id(1), number: 1, refresh: next, at: NOW };
+        given::<Token>(vec![issued(0)]).when(from_away(0)).then_expect_events(vec![noticed.clone(), rotation.clone()]);
+        given::<Token>(vec![issued(0), noticed.clone()]).when(from_away(0)).then_expect_events(vec![rotation]);
+        given::<Token>(vec![issued(0), rotated(1, 0, 1_000)]).when(from_away(0)).then_expect_events(vec![noticed]);
+    }
+
+    #[test]
+    fn a_sign_in_is_revoked_once() {
+        let revoke = TokenCommand::Revoke { reason: RevokeReason::SignedOut };
+        let revoked = TokenEvent::TokenRevoked { user: id(1), reason: RevokeReason::SignedOut };
+        given::<Token>(vec![issued(0)]).when(revoke.clone()).then_expect_events(vec![revoked.clone()]);
+        given::<Token>(vec![issued(0), revoked]).when(revoke.clone()).then_expect_events(vec![]);
+        given::<Token>(vec![]).when(revoke).then_expect_error(TokenError::NotFound);
     }
 }

@@ -1,4 +1,4 @@
-//! `Claim` → `Claimed`: a user name or an email is taken exactly when its stream says so.
+//! `Claim` → `Claimed`, `Release` → `Released`: a user name or an email is taken exactly when its stream says so.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,14 +9,16 @@ use crate::ids::{ClaimId, ClaimKind, UserId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimCommand {
     Claim { kind: ClaimKind, by: UserId },
+    Release { by: UserId },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClaimEvent {
     Claimed { kind: ClaimKind, by: UserId },
+    Released { by: UserId },
 }
 
-events!(ClaimEvent { Claimed = "1" });
+events!(ClaimEvent { Claimed = "1", Released = "1" });
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimError {
@@ -41,12 +43,17 @@ impl Claim {
             (Self::Free, ClaimCommand::Claim { kind, by }) => Ok(vec![ClaimEvent::Claimed { kind, by }]),
             (Self::Held { by: holder }, ClaimCommand::Claim { by, .. }) if *holder == by => Ok(Vec::new()),
             (Self::Held { .. }, ClaimCommand::Claim { kind, .. }) => Err(ClaimError::Taken(kind)),
+            (Self::Held { by: holder }, ClaimCommand::Release { by }) if *holder == by => {
+                Ok(vec![ClaimEvent::Released { by }])
+            }
+            (Self::Free | Self::Held { .. }, ClaimCommand::Release { .. }) => Ok(Vec::new()),
         }
     }
 
     fn evolve(&mut self, event: ClaimEvent) {
         match event {
             ClaimEvent::Claimed { by, .. } => *self = Self::Held { by },
+            ClaimEvent::Released { .. } => *self = Self::Free,
         }
     }
 
@@ -99,6 +106,20 @@ mod tests {
                 .when(ClaimCommand::Claim { kind, by: bob() })
                 .then_expect_error(ClaimError::Taken(kind));
         }
+    }
+
+    #[test]
+    fn only_its_holder_releases_it_and_then_it_is_free() {
+        let claimed = ClaimEvent::Claimed { kind: ClaimKind::Email, by: ada() };
+        let released = ClaimEvent::Released { by: ada() };
+        given::<Claim>(vec![claimed.clone()])
+            .when(ClaimCommand::Release { by: ada() })
+            .then_expect_events(vec![released.clone()]);
+        given::<Claim>(vec![claimed.clone()]).when(ClaimCommand::Release { by: bob() }).then_expect_events(vec![]);
+        given::<Claim>(vec![]).when(ClaimCommand::Release { by: ada() }).then_expect_events(vec![]);
+        given::<Claim>(vec![claimed, released])
+            .when(ClaimCommand::Claim { kind: ClaimKind::Email, by: bob() })
+            .then_expect_events(vec![ClaimEvent::Claimed { kind: ClaimKind::Email, by: bob() }]);
     }
 
     #[test]

@@ -3,12 +3,17 @@
 //! Events keep these values and are read through the same parsers: a parser may become milder, never stricter for what
 //! the log may hold already.
 
+mod access;
+mod common;
+mod digest;
 mod message;
 mod names;
 mod password;
 
+pub use access::{Role, Scope};
+pub use digest::Digest;
 pub use message::MessageBody;
-pub use names::{DisplayName, Email, Username};
+pub use names::{DisplayName, Email, KeyName, Username};
 pub use password::{Password, PasswordHash, PasswordPolicy};
 
 /// Why a text is not the value that it should be; the message is for the client and never repeats the text.
@@ -30,6 +35,10 @@ pub enum Invalid {
     AtSign,
     #[error("must contain a letter, a digit and one of !@#$%^&*")]
     WeakPassword,
+    #[error("must not be a common or easily guessed password")]
+    CommonPassword,
+    #[error("is not one of those that there are")]
+    NotOneOf,
 }
 
 fn bounded(text: &str, least: usize, most: usize) -> Result<(), Invalid> {
@@ -67,6 +76,7 @@ macro_rules! text_value {
     };
 }
 
+pub(crate) use access::words;
 use text_value;
 
 #[cfg(test)]

@@ -90,6 +90,13 @@ pub struct DisplayName(String);
 
 text_value!(DisplayName, |text| line(text, 1, 100));
 
+/// What its owner calls a key for programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyName(String);
+
+text_value!(KeyName, |text| line(text, 1, 100));
+
 #[cfg(test)]
 mod tests {
     use super::*;

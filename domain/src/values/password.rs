@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::common::is_common;
 use super::{Invalid, bounded};
 
 /// What a new password must be like.
@@ -11,6 +12,22 @@ pub enum PasswordPolicy {
     Plain,
     /// [`PasswordPolicy::Plain`], with a letter, a digit and a symbol.
     Mixed,
+    /// 15 to 128 characters, and not what everybody tries first.
+    Long,
+}
+
+impl PasswordPolicy {
+    const fn least(self) -> usize {
+        match self {
+            Self::Plain | Self::Mixed => 8,
+            Self::Long => 15,
+        }
+    }
+}
+
+fn is_mixed(text: &str) -> bool {
+    let has = |class: fn(char) -> bool| text.chars().any(class);
+    has(char::is_alphabetic) && has(char::is_numeric) && has(|c| "!@#$%^&*".contains(c))
 }
 
 /// A password in the clear: never stored, never shown.
@@ -23,10 +40,12 @@ impl Password {
 
     /// A password that somebody chooses.
     pub fn chosen(text: String, policy: PasswordPolicy) -> Result<Self, Invalid> {
-        bounded(&text, 8, Self::MOST)?;
-        let has = |class: fn(char) -> bool| text.chars().any(class);
-        let mixed = has(char::is_alphabetic) && has(char::is_numeric) && has(|c| "!@#$%^&*".contains(c));
-        if policy == PasswordPolicy::Mixed && !mixed { Err(Invalid::WeakPassword) } else { Ok(Self(text)) }
+        bounded(&text, policy.least(), Self::MOST)?;
+        match policy {
+            PasswordPolicy::Mixed if !is_mixed(&text) => Err(Invalid::WeakPassword),
+            PasswordPolicy::Long if is_common(&text) => Err(Invalid::CommonPassword),
+            PasswordPolicy::Plain | PasswordPolicy::Mixed | PasswordPolicy::Long => Ok(Self(text)),
+        }
     }
 
     /// A password that somebody presents; `None` where no account can have it.
@@ -125,6 +144,20 @@ mod tests {
         assert_eq!(mixed("abcde1!"), Err(Invalid::TooShort(8)));
         assert_eq!(mixed(&format!("a1!{}", "x".repeat(125))), Ok(()));
         assert_eq!(mixed(&format!("a1!{}", "x".repeat(126))), Err(Invalid::TooLong(128)));
+    }
+
+    #[test]
+    fn the_long_policy_wants_15_to_128_characters_and_nothing_common() {
+        let long = |text: &str| chosen(text, PasswordPolicy::Long);
+        let made_up: String = "vellum gravity otter; ".chars().cycle().take(128).collect();
+        assert_eq!(long("vellum gravity"), Err(Invalid::TooShort(15)));
+        assert_eq!(long("vellum gravity "), Ok(()));
+        assert_eq!(long(&made_up), Ok(()));
+        assert_eq!(long(&format!("{made_up}.")), Err(Invalid::TooLong(128)));
+        assert_eq!(long(""), Err(Invalid::Blank));
+        assert_eq!(long("passwordpassword"), Err(Invalid::CommonPassword));
+        assert_eq!(plain("passwordpassword"), Ok(()));
+        assert_eq!(mixed("password1!password1!"), Ok(()));
     }
 
     #[test]

@@ -4,17 +4,20 @@ use domain::Timestamp;
 use domain::chat::conversation::{Conversation, ConversationCommand};
 use domain::chat::message::{Message, MessageCommand, Usage};
 use domain::ids::ClaimKind;
-use domain::token::family::{Token, TokenCommand};
+use domain::token::api_key::{ApiKey, ApiKeyCommand, NewKey};
+use domain::token::family::{Lifetime, Origin, Presented, RevokeReason, Token, TokenCommand};
+use domain::token::notice::{Notice, NoticeEvent, SignInFailure};
 use domain::user::claim::{Claim, ClaimCommand};
-use domain::user::{Registration, User, UserCommand};
-use domain::values::PasswordHash;
-use proptest::collection::vec;
+use domain::user::{Profile, Registration, User, UserCommand};
+use domain::values::{Digest, PasswordHash, Role, Scope};
+use proptest::collection::{btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
+use proptest::sample::select;
 use uuid::Uuid;
 
 use crate::life::{Commands, Living};
-use crate::texts::{body, display_name, email, username};
+use crate::texts::{body, display_name, email, key_name, username};
 
 fn few<I: From<Uuid> + std::fmt::Debug>() -> impl Strategy<Value = I> + Clone {
     (1..=3u128).prop_map(|number| Uuid::from_u128(number).into())
@@ -24,22 +27,121 @@ fn some<A: Living>(command: impl Strategy<Value = A::Command>) -> impl Strategy<
     vec((command, any::<i64>().prop_map(Timestamp::from_micros)), 0..12)
 }
 
+/// Commands whose times only go on, by steps of up to 12 days.
+fn in_order<A: Living>(command: impl Strategy<Value = A::Command>) -> impl Strategy<Value = Commands<A>> {
+    let step = prop_oneof![0..60i64, 0..1_000_000i64];
+    vec((command, step), 0..12).prop_map(|commands| {
+        let mut now = Timestamp::from_micros(0);
+        let later = |(command, step)| {
+            now = now.plus_seconds(step);
+            (command, now)
+        };
+        commands.into_iter().map(later).collect()
+    })
+}
+
+/// Few, so that a rehash meets the password that it was made of.
+fn hash() -> impl Strategy<Value = PasswordHash> {
+    "[ab]".prop_map(PasswordHash::new)
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    select(Role::ALL)
+}
+
+fn registration() -> impl Strategy<Value = Registration> {
+    (of(username()), of(email()), of(display_name()), hash())
+        .prop_map(|(username, email, name, password_hash)| Registration { username, email, name, password_hash })
+}
+
+fn profile() -> impl Strategy<Value = Profile> {
+    (of(username()), of(email()), of(display_name())).prop_map(|(username, email, name)| Profile {
+        username,
+        email,
+        name,
+    })
+}
+
 pub fn user() -> impl Strategy<Value = Commands<User>> {
-    let hash = any::<String>().prop_map(PasswordHash::new);
-    let who = (of(username()), of(email()), of(display_name()), hash);
-    some::<User>(who.prop_map(|(username, email, name, password_hash)| {
-        UserCommand::Register(Registration { username, email, name, password_hash })
-    }))
+    let password =
+        (hash(), of(few())).prop_map(|(password_hash, kept)| UserCommand::ChangePassword { password_hash, kept });
+    some::<User>(prop_oneof![
+        3 => registration().prop_map(UserCommand::Register),
+        2 => profile().prop_map(UserCommand::ChangeProfile),
+        2 => password,
+        1 => (hash(), hash()).prop_map(|(of, password_hash)| UserCommand::Rehash { of, password_hash }),
+        1 => role().prop_map(UserCommand::Grant),
+        1 => role().prop_map(UserCommand::Revoke),
+        1 => Just(UserCommand::Disable),
+        1 => Just(UserCommand::Enable),
+        1 => Just(UserCommand::SignOutEverywhere),
+    ])
 }
 
 pub fn claim() -> impl Strategy<Value = Commands<Claim>> {
     let kind = prop_oneof![Just(ClaimKind::Username), Just(ClaimKind::Email)];
-    some::<Claim>((kind, few()).prop_map(|(kind, by)| ClaimCommand::Claim { kind, by }))
+    some::<Claim>(prop_oneof![
+        (kind, few()).prop_map(|(kind, by)| ClaimCommand::Claim { kind, by }),
+        few().prop_map(|by| ClaimCommand::Release { by }),
+    ])
 }
 
+/// Few, so that a token is often presented that was there before.
+fn digest() -> impl Strategy<Value = Digest> {
+    (0..4u8).prop_map(|number| Digest::new([number; 32]))
+}
+
+fn origin() -> impl Strategy<Value = Origin> {
+    ("[ab]", "[ab]").prop_map(|(ip, user_agent)| Origin { ip, user_agent })
+}
+
+fn lifetime() -> impl Strategy<Value = Lifetime> {
+    any::<(u32, u32)>().prop_map(|(idle_seconds, most_seconds)| Lifetime { idle_seconds, most_seconds })
+}
+
+fn presented() -> impl Strategy<Value = Presented> {
+    (digest(), of(any::<i64>().prop_map(Timestamp::from_micros)), prop::bool::weighted(0.9), any::<u32>()).prop_map(
+        |(digest, current_seen, allowed, leeway_seconds)| Presented { digest, current_seen, allowed, leeway_seconds },
+    )
+}
+
+/// Mostly in the order of time, so that some of what is presented is still good.
 pub fn token() -> impl Strategy<Value = Commands<Token>> {
-    let issue = (few(), any::<u32>());
-    some::<Token>(issue.prop_map(|(user, lifetime_seconds)| TokenCommand::Issue { user, lifetime_seconds }))
+    let issue = (few(), any::<u32>(), digest(), lifetime(), origin())
+        .prop_map(|(user, epoch, digest, lifetime, from)| TokenCommand::Issue { user, epoch, digest, lifetime, from });
+    let refresh = (presented(), digest(), lifetime(), origin()).prop_map(|(presented, successor, lifetime, from)| {
+        TokenCommand::Refresh { presented, successor, lifetime, from }
+    });
+    let revoke = select(RevokeReason::ALL).prop_map(|reason| TokenCommand::Revoke { reason });
+    let command = prop_oneof![2 => issue, 8 => refresh, 1 => revoke];
+    prop_oneof![some::<Token>(command.clone()), in_order::<Token>(command)]
+}
+
+pub fn api_key() -> impl Strategy<Value = Commands<ApiKey>> {
+    let scopes = btree_set(select(Scope::ALL), 0..3);
+    let end = of(any::<i64>().prop_map(Timestamp::from_micros));
+    let create = (few(), key_name(), digest(), scopes, end).prop_map(|(user, name, digest, scopes, expires_at)| {
+        ApiKeyCommand::Create(NewKey { user, name, digest, scopes, expires_at })
+    });
+    let rotate = (few(), digest(), any::<u32>()).prop_map(|(by, digest, overlap_seconds)| ApiKeyCommand::Rotate {
+        by,
+        digest,
+        overlap_seconds,
+    });
+    let revoke = few().prop_map(|by| ApiKeyCommand::Revoke { by });
+    some::<ApiKey>(prop_oneof![2 => create, 3 => rotate, 1 => revoke])
+}
+
+pub fn notice() -> impl Strategy<Value = Commands<Notice>> {
+    let failed = (of(few()), any::<String>(), select(SignInFailure::ALL))
+        .prop_map(|(user, identifier, reason)| NoticeEvent::SignInFailed { user, identifier, reason });
+    let read = (few(), of(few()), any::<bool>()).prop_map(|(by, of, export)| NoticeEvent::AuditRead { by, of, export });
+    some::<Notice>(prop_oneof![
+        failed,
+        read,
+        any::<bool>().prop_map(|well_formed| NoticeEvent::UnknownTokenPresented { well_formed }),
+        any::<String>().prop_map(|kid| NoticeEvent::SigningKeyRotated { kid }),
+    ])
 }
 
 pub fn conversation() -> impl Strategy<Value = Commands<Conversation>> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use domain::values::{DisplayName, Email, MessageBody, Username};
+use domain::values::{DisplayName, Email, KeyName, MessageBody, Username};
 use proptest::prelude::*;
 
 /// Anything, controls and NUL included; often with space around it.
@@ -28,6 +28,10 @@ pub fn email() -> impl Strategy<Value = Email> {
 }
 
 pub fn display_name() -> impl Strategy<Value = DisplayName> {
+    valid(r"\PC{1,100}")
+}
+
+pub fn key_name() -> impl Strategy<Value = KeyName> {
     valid(r"\PC{1,100}")
 }
 

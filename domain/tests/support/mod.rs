@@ -5,7 +5,7 @@ use std::fmt::Display;
 use cqrs_es::{Aggregate, DomainEvent};
 use domain::Event;
 use domain::chat::{Conversation, Message};
-use domain::token::Token;
+use domain::token::{ApiKey, Notice, Token};
 use domain::user::{Claim, User};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,8 @@ impl Recorded {
             Event::User(id, event) => record::<User>(id, event),
             Event::Claim(id, event) => record::<Claim>(id, event),
             Event::Token(id, event) => record::<Token>(id, event),
+            Event::ApiKey(id, event) => record::<ApiKey>(id, event),
+            Event::Notice(id, event) => record::<Notice>(id, event),
             Event::Conversation(id, event) => record::<Conversation>(id, event),
             Event::Message(id, event) => record::<Message>(id, event),
         }

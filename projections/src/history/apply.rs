@@ -25,7 +25,7 @@ pub(super) async fn apply(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreEr
                 conversation_deleted(tx, *id, *owner).await?;
             }
             Event::Message(id, event) => fold.message(change, *id, event),
-            Event::User(..) | Event::Claim(..) | Event::Token(..) => {}
+            Event::User(..) | Event::Claim(..) | Event::Token(..) | Event::ApiKey(..) | Event::Notice(..) => {}
         }
     }
     fold.write(tx).await

@@ -1,26 +1,42 @@
 //! `HTTP request ─▶ command` and `query ─▶ HTTP response`: one file for each resource.
 
-mod access_token;
+pub mod activity;
+mod api_keys;
 mod app;
+mod caller;
+mod client_address;
 mod commands;
 mod extract;
 mod layers;
+mod operator;
 mod own_writes;
 mod passwords;
 mod problem;
 mod request_id;
 mod routes;
+mod throttle;
 mod time;
+mod tokens;
+mod unknown_tokens;
 
 use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use access_token::{AccessTokens, SecretKey, ShortSecret};
-pub use app::{App, Parts};
+pub use api_keys::{ApiKeys, BootstrapKey};
+pub use app::{App, NewPasswords, Parts};
+pub use client_address::{NotProxies, TrustedProxies};
+pub use commands::find_user;
+pub use operator::{DEV_ADMIN, DEV_PASSWORD, NewUser, Operator, OperatorError};
 pub use own_writes::OwnWrites;
 pub use passwords::Passwords;
+pub use routes::{Access, routes};
+pub use throttle::{Admission, Throttle, Ticket};
+pub use tokens::{
+    AccessTokens, Algorithm, RefreshTokens, Revocations, SecretKey, ShortSecret, SigningError, SigningKeys,
+};
+pub use unknown_tokens::UnknownTokens;
 
 /// What a process answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

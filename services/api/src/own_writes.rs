@@ -20,7 +20,9 @@ impl Default for OwnWrites {
 }
 
 impl OwnWrites {
-    pub(crate) fn note(&self, user: UserId, position: Position) {
+    /// A command of this user has ended; `None` where nothing had to happen.
+    pub(crate) fn note(&self, user: UserId, position: Option<Position>) {
+        let Some(position) = position else { return };
         // Two answers may come back in another order than that of the log.
         self.0.entry(user).and_upsert_with(|known| known.map_or(position, |known| known.into_value().max(position)));
     }

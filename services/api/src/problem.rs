@@ -25,6 +25,16 @@ pub(crate) enum Problem {
     NoSuchRoute,
     NoSuchMethod,
     NoSuchSession,
+    NoSuchUser,
+    NoSuchSignIn,
+    NoSuchKey,
+    /// Known, but not entitled.
+    Forbidden,
+    /// A browser sent a cookie from a page that is not ours.
+    ForeignOrigin,
+    WrongPassword,
+    /// Too many attempts to sign in: come again after so many seconds.
+    TooManySignIns(u32),
     /// Many at once: come again.
     Busy,
     /// It took too long.
@@ -82,6 +92,19 @@ impl Problem {
                 shape(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not take this method.")
             }
             Self::NoSuchSession => shape(StatusCode::NOT_FOUND, "session_not_found", "Session not found."),
+            Self::NoSuchUser => shape(StatusCode::NOT_FOUND, "user_not_found", "User not found."),
+            Self::NoSuchSignIn => shape(StatusCode::NOT_FOUND, "sign_in_not_found", "Sign-in not found."),
+            Self::NoSuchKey => shape(StatusCode::NOT_FOUND, "key_not_found", "Key not found."),
+            Self::Forbidden => shape(StatusCode::FORBIDDEN, "forbidden", "You are not allowed to do this."),
+            Self::ForeignOrigin => {
+                shape(StatusCode::FORBIDDEN, "foreign_origin", "This request came from a page of another site.")
+            }
+            Self::WrongPassword => shape(StatusCode::FORBIDDEN, "wrong_password", "The current password is wrong."),
+            Self::TooManySignIns(_) => shape(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_sign_ins",
+                "Too many attempts to sign in. Please try again later.",
+            ),
             Self::Busy => {
                 shape(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many requests are waiting. Please try again.")
             }
@@ -123,6 +146,13 @@ impl Problem {
             | Self::NoSuchRoute
             | Self::NoSuchMethod
             | Self::NoSuchSession
+            | Self::NoSuchUser
+            | Self::NoSuchSignIn
+            | Self::NoSuchKey
+            | Self::Forbidden
+            | Self::ForeignOrigin
+            | Self::WrongPassword
+            | Self::TooManySignIns(_)
             | Self::Lagging
             | Self::Busy => {}
         }
@@ -140,6 +170,8 @@ struct Body {
     request_id: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u32>,
 }
 
 /// Seconds after which a client that was told to come again should.
@@ -150,15 +182,28 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         self.log();
         let Shape { status, code, detail } = self.shape();
+        let retry_after = if let Self::TooManySignIns(seconds) = self { Some(seconds) } else { None };
         let errors = if let Self::Invalid(errors) = self { errors } else { Vec::new() };
         let title = status.canonical_reason().unwrap_or_default();
         let request_id = crate::request_id::current();
-        let body = Body { r#type: "about:blank", title, status: status.as_u16(), code, detail, request_id, errors };
+        let body = Body {
+            r#type: "about:blank",
+            title,
+            status: status.as_u16(),
+            code,
+            detail,
+            request_id,
+            errors,
+            retry_after,
+        };
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);

@@ -1,11 +1,15 @@
 //! Settings, checked: what the program runs with.
 
+mod accounts;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use api::SecretKey;
 use nats::Bus;
+
+pub use accounts::{Accounts, passwords};
 
 use crate::secret;
 use crate::settings::{Settings, SettingsError, wrong};
@@ -37,12 +41,13 @@ pub struct Config {
     pub nats: Option<String>,
     pub roles: Roles,
     pub secret: SecretKey,
-    pub access_token_seconds: u32,
+    pub accounts: Accounts,
+    /// How this process calls itself in the log.
+    pub node: String,
 }
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8000);
 const START_SECONDS: u64 = 60;
-const ACCESS_MINUTES: u32 = 15;
 
 impl Storage {
     pub fn of(settings: &Settings) -> Result<Self, SettingsError> {
@@ -74,7 +79,8 @@ impl Config {
             return Err(wrong("NATS_URL", "needs a DATABASE_URL: several nodes can't share SQLite"));
         }
         let secret = secret(settings, &storage, listen)?;
-        Ok(Self { listen, nats, roles, secret, access_token_seconds: access_token_seconds(settings)?, storage })
+        let accounts = Accounts::of(settings, &storage, listen, nats.is_none())?;
+        Ok(Self { listen, nats, roles, secret, accounts, node: node(settings), storage })
     }
 }
 
@@ -103,12 +109,16 @@ fn start_timeout(settings: &Settings) -> Result<Duration, SettingsError> {
     if seconds <= 86_400 { Ok(Duration::from_secs(seconds)) } else { Err(wrong(NAME, format!("must be {should}"))) }
 }
 
-fn access_token_seconds(settings: &Settings) -> Result<u32, SettingsError> {
-    const NAME: &str = "ACCESS_TOKEN_EXPIRE_MINUTES";
-    let should = "a number of minutes, from 1 to 1440";
-    let older = settings.parsed("JWT_EXPIRE_MINUTES", ACCESS_MINUTES, should)?;
-    let minutes = settings.parsed(NAME, older, should)?;
-    if (1..=1_440).contains(&minutes) { Ok(minutes * 60) } else { Err(wrong(NAME, format!("must be {should}"))) }
+/// `COLLOQUY_NODE`, or the host's name.
+pub fn node(settings: &Settings) -> String {
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
+    settings.text("COLLOQUY_NODE").map(str::to_owned).or_else(host).unwrap_or_else(|| "colloquy".to_owned())
+}
+
+/// The secret of a running service, for a subcommand beside it.
+pub fn secret_of(settings: &Settings) -> Result<SecretKey, SettingsError> {
+    let listen = settings.parsed("COLLOQUY_LISTEN", LISTEN, "an address like 127.0.0.1:8000")?;
+    secret(settings, &Storage::of(settings)?, listen)
 }
 
 /// Alone on loopback a secret is made and kept; elsewhere it must be given.

@@ -1,12 +1,16 @@
 //! `colloquy`: one program, all roles.
 
+mod audit;
 mod config;
 mod folder;
+mod key;
 mod migrate;
+mod operating;
 mod rebuild;
 mod secret;
 mod serve;
 mod settings;
+mod user;
 mod wiring;
 
 use std::process::ExitCode;
@@ -34,8 +38,19 @@ enum Command {
     /// Build a read model anew from the log, while the live one goes on answering.
     Rebuild {
         /// Which one.
-        #[arg(value_parser = ["history"])]
+        #[arg(value_parser = clap::builder::PossibleValuesParser::new(projections::ReadModels::NAMES))]
         read_model: String,
+    },
+    /// Manage accounts.
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Manage keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Look up what tokens did.
+    Audit {
+        #[command(subcommand)]
+        what: audit::AuditCommand,
     },
 }
 
@@ -48,7 +63,10 @@ async fn main() -> ExitCode {
         Ok(settings) => match arguments.command.unwrap_or(Command::Serve) {
             Command::Serve => serve::serve(&settings).await,
             Command::Migrate => migrate::migrate(&settings).await,
-            Command::Rebuild { read_model: _ } => rebuild::history(&settings).await,
+            Command::Audit { what } => audit::audit(&settings, what).await,
+            Command::User(command) => user::run(&settings, command).await,
+            Command::Key(command) => key::run(&settings, command).await,
+            Command::Rebuild { read_model } => rebuild::rebuild(&settings, &read_model).await,
         },
     };
     match outcome {

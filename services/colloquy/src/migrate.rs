@@ -9,7 +9,7 @@ use crate::wiring::{self, Failure};
 pub async fn migrate(settings: &Settings) -> Result<(), Failure> {
     let db = wiring::open_database(&Storage::of(settings)?).await?;
     let log = Log::open(db);
-    wiring::open_history(&log).await?;
+    wiring::open_read_models(&log).await?;
     tracing::info!("the database is ready");
     Ok(())
 }

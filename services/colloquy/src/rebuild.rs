@@ -1,8 +1,8 @@
 //! `colloquy rebuild`: builds a read model anew from the log, and shows how far it is.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use projections::History;
-use store::Log;
+use projections::{History, Projection, TokenActivity};
+use store::{Log, ReadModel};
 
 use crate::config::Storage;
 use crate::settings::Settings;
@@ -10,17 +10,25 @@ use crate::wiring::{self, Failure};
 
 const BAR: &str = "{bar:40} {pos}/{len} events, {per_sec}, {eta} left";
 
-pub async fn history(settings: &Settings) -> Result<(), Failure> {
+pub async fn rebuild(settings: &Settings, read_model: &str) -> Result<(), Failure> {
     let db = wiring::open_database(&Storage::of(settings)?).await?;
     let log = Log::open(db);
-    let live = wiring::open_history(&log).await?;
+    let live = wiring::open_read_models(&log).await?;
+    match read_model {
+        "history" => run::<History>(&log, &live.history).await,
+        "token_activity" => run::<TokenActivity>(&log, &live.token_activity).await,
+        _ => Err("there is no such read model".into()),
+    }
+}
+
+async fn run<P: Projection>(log: &Log, live: &ReadModel) -> Result<(), Failure> {
     let bar = ProgressBar::no_length().with_style(ProgressStyle::with_template(BAR)?);
-    let reached = projector::rebuild::<History>(&log, &live, |done, end| {
+    let reached = projector::rebuild::<P>(log, live, |done, end| {
         bar.set_length(u64::try_from(end.get()).unwrap_or(0));
         bar.set_position(u64::try_from(done.get()).unwrap_or(0));
     })
     .await?;
     bar.finish();
-    tracing::info!(position = reached.get(), took = ?bar.elapsed(), "history is rebuilt");
+    tracing::info!(position = reached.get(), took = ?bar.elapsed(), "{} is rebuilt", live.name());
     Ok(())
 }

@@ -11,6 +11,7 @@ use aws_lc_rs::rand;
 
 const FILE: &str = "secret.key";
 const BYTES: usize = 32;
+const PASSWORD_BYTES: usize = 12;
 
 /// The secret in `folder`; who comes first makes it, readable by its owner alone.
 pub fn kept_in(folder: &Path) -> io::Result<SecretKey> {
@@ -35,7 +36,16 @@ fn make(path: &Path) -> io::Result<()> {
 }
 
 fn fresh() -> io::Result<String> {
-    let mut bytes = [0; BYTES];
+    fresh_text(BYTES)
+}
+
+/// A password that nobody has chosen.
+pub fn fresh_password() -> io::Result<String> {
+    fresh_text(PASSWORD_BYTES)
+}
+
+fn fresh_text(length: usize) -> io::Result<String> {
+    let mut bytes = vec![0; length];
     rand::fill(&mut bytes).map_err(|_| io::Error::other("the system gives no random bytes"))?;
     Ok(bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

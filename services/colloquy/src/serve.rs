@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use api::{AccessTokens, App, OwnWrites, Parts, Passwords, Surface};
+use api::{
+    AccessTokens, ApiKeys, App, DEV_ADMIN, DEV_PASSWORD, Operator, OwnWrites, Parts, Passwords, RefreshTokens,
+    Revocations, SigningKeys, Surface, Throttle, UnknownTokens,
+};
 use nats::Bus;
-use projections::History;
+use projections::{History, Projection, ReadModels, TokenActivity};
 use projector::Worker;
-use store::{Clock, Executor, Log, ReadModel};
+use store::{Clock, Executor, Log, ReadModel, Successors};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -26,21 +29,24 @@ pub async fn serve(settings: &Settings) -> Result<(), Failure> {
     let config = Config::of(settings)?;
     let db = wiring::open_database(&config.storage).await?;
     let log = Log::open(db);
-    let history = wiring::open_history(&log).await?;
-    history.check_tables().await?;
-    history.clean().await?;
+    let read_models = wiring::open_read_models(&log).await?;
+    read_models.check_tables().await?;
+    read_models.clean().await?;
     let bus = match &config.nats {
         Some(url) => Bus::connect(url, config.storage.start_timeout).await?,
         None => Bus::in_process(),
     };
     let (stop, fatal, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
-    Services { log, bus, history, stop, fatal, tasks }.run(&config).await
+    Services { log, bus, read_models, stop, fatal, tasks }.run(&config).await
 }
+
+/// A read model's name, and how it fares.
+type Projecting = (&'static str, tokio::sync::watch::Receiver<projector::State>);
 
 struct Services {
     log: Log,
     bus: Bus,
-    history: ReadModel,
+    read_models: ReadModels,
     stop: CancellationToken,
     fatal: CancellationToken,
     tasks: TaskTracker,
@@ -68,12 +74,18 @@ impl Services {
             .await
             .map_err(|error| format!("COLLOQUY_LISTEN: {} can't be listened on: {error}", config.listen))?;
         let address = listener.local_addr()?;
-        let worker = config.roles.project.then(|| self.project());
+        let workers = if config.roles.project { self.project() } else { Vec::new() };
         self.carry(config);
         // The API stops first; what it has appended is still relayed and projected while it drains.
         let stop_api = self.stop.child_token();
         let surface = if config.roles.api { Surface::All } else { Surface::Probes };
-        let api = tokio::spawn(api::run(self.app(config, worker), surface, listener, stop_api.clone()));
+        let passwords = Passwords::default();
+        if config.roles.api {
+            self.mind_dev_admin(config, passwords.clone()).await?;
+        }
+        let keepers = self.keep_tokens(config).await?;
+        let app = self.app(config, workers, keepers, passwords);
+        let api = tokio::spawn(api::run(app, surface, listener, stop_api.clone()));
         tracing::info!("listening on http://{address}");
         let reason = self.reason_to_stop().await;
         tracing::info!("stopping");
@@ -101,16 +113,23 @@ impl Services {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        self.history.close().await;
+        self.read_models.close().await;
         self.log.db().close().await;
     }
 
-    fn project(&self) -> tokio::sync::watch::Receiver<projector::State> {
-        let worker = Worker::new(self.log.clone(), self.bus.clone(), self.history.clone());
+    fn project(&self) -> Vec<Projecting> {
+        vec![
+            self.project_one::<History>(&self.read_models.history),
+            self.project_one::<TokenActivity>(&self.read_models.token_activity),
+        ]
+    }
+
+    fn project_one<P: Projection>(&self, model: &ReadModel) -> Projecting {
+        let worker = Worker::new(self.log.clone(), self.bus.clone(), model.clone());
         let state = worker.state();
         let stop = self.stop.clone();
-        self.spawn("projector", async move { worker.run::<History>(stop).await });
-        state
+        self.spawn(model.name(), async move { worker.run::<P>(stop).await });
+        (model.name(), state)
     }
 
     /// Starts a service; should it end before it is told to, by a panic even, so does the process.
@@ -129,26 +148,86 @@ impl Services {
         if config.roles.relay {
             self.spawn("relay", relay::run(self.log.clone(), self.bus.clone(), self.stop.clone()));
         }
-        if config.roles.relay || config.roles.project {
-            let (log, stop) = (self.log.clone(), self.stop.clone());
-            self.spawn("listener", async move {
-                stop.run_until_cancelled(listen(log)).await;
-            });
+        let (log, stop) = (self.log.clone(), self.stop.clone());
+        self.spawn("listener", async move {
+            stop.run_until_cancelled(listen(log)).await;
+        });
+    }
+
+    /// The user with the password that everybody knows: made where it may be, refused where it must not be.
+    async fn mind_dev_admin(&self, config: &Config, passwords: Passwords) -> Result<(), Failure> {
+        let accounts = &config.accounts;
+        let operator = Operator::new(self.log.clone(), passwords, accounts.passwords.at_change(), config.node.clone());
+        if accounts.dev_admin {
+            operator.make_dev_admin().await?;
+        }
+        match (operator.has_dev_admin().await?, accounts.dev_admin) {
+            (true, true) => {
+                tracing::warn!("for trying things out: sign in as {DEV_ADMIN} with the password {DEV_PASSWORD}");
+                Ok(())
+            }
+            (true, false) => Err(format!(
+                "the user {DEV_ADMIN} still has the password that everybody knows: \
+                 run colloquy user reset-password {DEV_ADMIN}, or colloquy user disable {DEV_ADMIN}"
+            )
+            .into()),
+            (false, _) => Ok(()),
         }
     }
 
-    fn app(&self, config: &Config, worker: Option<tokio::sync::watch::Receiver<projector::State>>) -> App {
+    /// What is known of tokens, and what keeps it so.
+    async fn keep_tokens(&self, config: &Config) -> Result<Keepers, Failure> {
+        let (clock, accounts) = (Clock::System, &config.accounts);
+        let db = self.log.db().clone();
+        let keys = SigningKeys::open(db.clone(), config.secret.clone(), accounts.algorithm, clock.now()).await?;
+        let successors = Successors::new(db);
+        let refresh_tokens =
+            RefreshTokens::new(successors, config.secret.clone(), accounts.lifetime, accounts.leeway_seconds);
+        let (revocations, from) = Revocations::begin(&self.log, clock.now()).await?;
+        if config.roles.api {
+            let (following, bus, log) = (revocations.clone(), self.bus.clone(), self.log.clone());
+            let (signing, stop) = (keys.clone(), self.stop.clone());
+            self.spawn("revocations", async move {
+                following.run(log, bus, from, signing, Clock::System, stop).await;
+            });
+            let (sweeping, stop) = (refresh_tokens.clone(), self.stop.clone());
+            self.spawn("successors", async move { sweeping.run(Clock::System, stop).await });
+            let (signing, stop) = (keys.clone(), self.stop.clone());
+            self.spawn("signing keys", async move { signing.run(Clock::System, stop).await });
+        }
+        let access_tokens = AccessTokens::new(keys, accounts.access_token_seconds);
+        Ok(Keepers { access_tokens, refresh_tokens, revocations })
+    }
+
+    fn app(&self, config: &Config, projections: Vec<Projecting>, keepers: Keepers, passwords: Passwords) -> App {
+        let (db, accounts) = (self.log.db().clone(), &config.accounts);
         App::new(Parts {
             executor: Executor::new(self.log.clone(), Clock::System),
             log: self.log.clone(),
             bus: self.bus.clone(),
-            history: self.history.clone(),
-            projections: worker.map(|state| (self.history.name(), state)).into_iter().collect(),
-            access_tokens: AccessTokens::new(&config.secret, config.access_token_seconds),
-            passwords: Passwords::default(),
+            read_models: self.read_models.clone(),
+            projections,
+            access_tokens: keepers.access_tokens,
+            refresh_tokens: keepers.refresh_tokens,
+            revocations: keepers.revocations,
+            api_keys: ApiKeys::default(),
+            bootstrap_key: accounts.bootstrap_key.clone(),
+            passwords,
+            password_policy: accounts.passwords,
+            throttle: Throttle::new(db, accounts.sign_in_rate, config.secret.as_bytes()),
+            unknown_tokens: UnknownTokens::default(),
+            trusted_proxies: accounts.trusted_proxies.clone(),
+            node: config.node.clone(),
             own_writes: OwnWrites::default(),
         })
     }
+}
+
+/// What a process knows of tokens.
+struct Keepers {
+    access_tokens: AccessTokens,
+    refresh_tokens: RefreshTokens,
+    revocations: Revocations,
 }
 
 /// Hears of other processes' appends; the poll of every reader covers the times when it does not.

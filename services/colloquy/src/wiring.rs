@@ -4,9 +4,9 @@ use std::error::Error;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use projections::{History, Projection};
+use projections::{ReadModels, SEARCH_PATH};
 use store::read_model::Home;
-use store::{Db, Durability, Log, PostgresDb, ReadModel, SqliteFile, StoreError, in_full};
+use store::{Db, Durability, Log, PostgresDb, SqliteFile, StoreError, in_full};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
@@ -15,9 +15,6 @@ use crate::folder;
 
 /// Why a subcommand ended, for whoever called it.
 pub type Failure = Box<dyn Error + Send + Sync>;
-
-/// The schemas of Postgres in which names are looked up: the log's, then the read models'.
-const SEARCH_PATH: &str = "public,history";
 
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -45,9 +42,9 @@ pub async fn open_database(storage: &Storage) -> Result<Db, Failure> {
     }
 }
 
-/// The live `history`; the first process to come makes it.
-pub async fn open_history(log: &Log) -> Result<ReadModel, StoreError> {
-    ReadModel::open(&Home::beside(log.db().clone()), History::SPEC).await
+/// The live read models; the first process to come makes them.
+pub async fn open_read_models(log: &Log) -> Result<ReadModels, StoreError> {
+    ReadModels::open(&Home::beside(log.db().clone())).await
 }
 
 /// Lines for a person at a terminal, JSON for a machine.

@@ -149,7 +149,7 @@ async fn apply<P: Projection>(
 pub(crate) fn decode(events: &[Arc<Recorded>]) -> (Vec<Change>, Option<(Position, UnknownEvent)>) {
     let mut changes = Vec::with_capacity(events.len());
     for event in events {
-        match Change::try_from(&**event) {
+        match Change::try_from(event) {
             Ok(change) => changes.push(change),
             Err(error) => return (changes, Some((event.position, error))),
         }

@@ -52,6 +52,14 @@ impl Log {
         }
     }
 
+    /// The events since a moment that end access tokens; few among many, so they have an index of their own.
+    pub async fn endings(&self, since: domain::Timestamp) -> Result<Vec<Arc<Recorded>>, StoreError> {
+        let rows: Vec<Row> = on!(&self.db, pool => {
+            sqlx::query_as(ENDINGS).bind(since.as_micros()).fetch_all(pool).await
+        })?;
+        rows.into_iter().map(Row::into_recorded).collect()
+    }
+
     /// The position of the last event.
     pub async fn head(&self) -> Result<Position, StoreError> {
         let sql = "select position from events order by position desc limit 1";
@@ -108,6 +116,11 @@ const READ: &str = "\
     select position, aggregate_type, aggregate_id, sequence, event_type, event_version, \
            cast(payload as text) as payload, cast(metadata as text) as metadata, recorded_at \
     from events where position > $1 order by position limit $2";
+
+const ENDINGS: &str = "\
+    select position, aggregate_type, aggregate_id, sequence, event_type, event_version, \
+           cast(payload as text) as payload, cast(metadata as text) as metadata, recorded_at \
+    from events where recorded_at >= $1 and event_type in ('TokenRevoked', 'SignInsEnded', 'ApiKeyRevoked')";
 
 #[derive(FromRow)]
 struct Row {

@@ -35,19 +35,29 @@ pub struct Site {
 
 /// Somebody who is signed in.
 pub struct User {
-    token: String,
+    pub token: String,
+    pub refresh_token: String,
 }
 
-const PASSWORD: &str = "Passw0rd!";
+pub const PASSWORD: &str = "Passw0rd!";
 const SETTLE: Duration = Duration::from_millis(5);
 
 impl Site {
     pub async fn start(engine: Engine) -> Self {
+        Self::start_as(engine, quiet()).await
+    }
+
+    /// One whose access tokens are signed in this way.
+    pub async fn signing(algorithm: &str) -> Self {
+        Self::start_as(Engine::Sqlite, quiet().env("ALGORITHM", algorithm)).await
+    }
+
+    async fn start_as(engine: Engine, builder: Builder) -> Self {
         match engine {
-            Engine::Sqlite => Self { node: quiet().start().await, _servers: None },
+            Engine::Sqlite => Self { node: builder.start().await, _servers: None },
             Engine::PostgresNats => {
                 let (postgres, nats) = (Postgres::start().await, Nats::start().await);
-                let builder = quiet().env("DATABASE_URL", postgres.database().await).env("NATS_URL", nats.url());
+                let builder = builder.env("DATABASE_URL", postgres.database().await).env("NATS_URL", nats.url());
                 let node = builder.env("SECRET_KEY", "a secret that is good for benchmarks").start().await;
                 Self { node, _servers: Some((postgres, nats)) }
             }
@@ -63,16 +73,20 @@ impl Site {
         let email = format!("{name}@example.com");
         let who = json!({"name": name, "email": email, "password": PASSWORD});
         connection.ask(&Request::post("/api/v1/users/register", None, &who)).await;
-        let who = json!({"email": email, "password": PASSWORD});
-        let answer = connection.json(&Request::post("/api/v1/users/login", None, &who)).await;
-        User { token: text(&answer, "access_token") }
+        User::of(&connection.json(&Self::login(name)).await)
     }
 
-    /// Waits until the history has the whole log.
+    /// The request that signs somebody in who has signed up.
+    pub fn login(name: &str) -> Request {
+        let who = json!({"email": format!("{name}@example.com"), "password": PASSWORD});
+        Request::post("/api/v1/users/login", None, &who)
+    }
+
+    /// Waits until every read model has the whole log.
     pub async fn settle(&self) {
         let mut connection = Connection::open(self.address()).await;
         let ready = Request::get("/ready", None);
-        while connection.json(&ready).await.pointer("/projections/0/lag") != Some(&json!(0)) {
+        while !has_settled(&connection.json(&ready).await) {
             sleep(SETTLE).await;
         }
     }
@@ -96,6 +110,11 @@ pub struct Conversation {
 }
 
 impl User {
+    /// Whom the answer to a sign-in, or to a refresh, speaks of.
+    pub fn of(tokens: &Value) -> Self {
+        Self { token: text(tokens, "access_token"), refresh_token: text(tokens, "refresh_token") }
+    }
+
     fn post(&self, body: &Value) -> Request {
         Request::post("/api/v1/chat", Some(&self.token), body)
     }
@@ -108,11 +127,16 @@ fn quiet() -> Builder {
     limits.into_iter().fold(builder, |builder, limit| builder.env(limit, "off"))
 }
 
+fn has_settled(ready: &Value) -> bool {
+    let projections = ready.get("projections").and_then(Value::as_array).expect("read models");
+    projections.iter().all(|projection| projection.get("lag") == Some(&json!(0)))
+}
+
 fn text(answer: &Value, field: &str) -> String {
     answer.get(field).and_then(Value::as_str).expect("a field that is a text").to_owned()
 }
 
 /// A database as the binary opens it.
 pub fn open_postgres(url: &str) -> Db {
-    Db::Postgres(PostgresDb::open(url, "public,history").expect("an address"))
+    Db::Postgres(PostgresDb::open(url, projections::SEARCH_PATH).expect("an address"))
 }

@@ -159,9 +159,10 @@ impl Node {
         .await
     }
 
-    /// Waits until the read model has the whole log, and gives the log's head.
+    /// Waits until the read models have the whole log, and gives the log's head.
     pub async fn caught_up(&self) -> u64 {
-        let ready = self.until_ready_is("a lag of 0", |_, body| body["projections"][0]["lag"] == 0).await;
+        let caught_up = |body: &Value| projections(body).iter().all(|it| it["lag"] == 0);
+        let ready = self.until_ready_is("a lag of 0", |_, body| caught_up(body)).await;
         ready["head"].as_u64().expect("the log's head")
     }
 }
@@ -175,6 +176,11 @@ impl Drop for Node {
             notable.iter().rev().take(40).rev().for_each(|line| eprintln!("{line}"));
         }
     }
+}
+
+/// How each read model fares, as `/ready` says it.
+pub fn projections(ready: &Value) -> &[Value] {
+    ready["projections"].as_array().expect("a list of the read models")
 }
 
 /// Looks again and again, until there is what is looked for.

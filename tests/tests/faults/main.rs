@@ -4,6 +4,7 @@
 //! All of it from outside: the real binary, real servers, HTTP. Each story ends with [`house::House::verify`].
 #![expect(clippy::panic, clippy::expect_used, clippy::indexing_slicing, reason = "a test's words are its panics")]
 
+mod accounts;
 mod dump;
 mod house;
 mod nats_gone;

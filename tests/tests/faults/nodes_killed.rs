@@ -3,7 +3,7 @@
 use sqlx::{Connection, PgConnection};
 use tests::{Dice, Load};
 
-use crate::house::{House, Node, USERS};
+use crate::house::{House, Node, USERS, projections};
 
 /// What a node says when its relay begins to lead.
 const RELAYS: &str = "this node relays";
@@ -79,9 +79,9 @@ fn leader_first(nodes: &mut [Node; 2], round: usize) -> [&mut Node; 2] {
     if round.is_multiple_of(2) { [one, two] } else { [two, one] }
 }
 
-/// Whether the read model is as far as the log was once.
+/// Whether the read models are as far as the log was once.
 fn has(ready: &serde_json::Value, head: u64) -> bool {
-    ready["projections"][0]["position"].as_u64().is_some_and(|position| position >= head)
+    projections(ready).iter().all(|it| it["position"].as_u64().is_some_and(|position| position >= head))
 }
 
 /// The leader lives, and believes that it leads, while the other has its lease already.

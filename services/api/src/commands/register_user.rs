@@ -3,11 +3,13 @@
 use domain::ids::{ClaimId, ClaimKind, UserId};
 use domain::user::claim::{Claim, ClaimCommand, ClaimError};
 use domain::user::{Registration, User, UserCommand, UserError};
+use domain::values::Role;
 use store::{Command, StoreError, Unit, fresh_id};
 
 #[derive(Debug)]
 pub(crate) struct RegisterUser {
     pub(crate) who: Registration,
+    pub(crate) roles: Vec<Role>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +35,11 @@ impl Command for RegisterUser {
             let mut claim = unit.load_fresh::<Claim>(ClaimId::of(kind, &key)).await?;
             claim.decide(ClaimCommand::Claim { kind, by: user })?;
         }
-        unit.begin::<User>(user).decide(UserCommand::Register(self.who.clone()))?;
+        let mut stream = unit.begin::<User>(user);
+        stream.decide(UserCommand::Register(self.who.clone()))?;
+        for role in &self.roles {
+            stream.decide(UserCommand::Grant(*role))?;
+        }
         Ok(user)
     }
 }

@@ -7,8 +7,9 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header;
 use axum::http::request::Parts;
 use domain::Metadata;
-use domain::ids::{TokenId, UserId};
+use domain::ids::{ApiKeyId, TokenId, UserId};
 
+use crate::app::App;
 use crate::request_id::RequestId;
 
 #[derive(Debug, Clone)]
@@ -18,24 +19,31 @@ pub(crate) struct Context(Metadata);
 const LONGEST_AGENT: usize = 256;
 
 impl Context {
+    pub(crate) fn of(parts: &Parts, app: &App) -> Self {
+        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        let forwarded = parts.headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
+        let ip = peer.map(|peer| app.trusted_proxies.client(peer, forwarded).to_string());
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let user_agent = agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect());
+        let node = Some(app.node.clone());
+        Self(Metadata { request_id, ip, user_agent, node, ..Metadata::default() })
+    }
+
     /// For a command of somebody who is not signed in, or not yet.
     pub(crate) fn anonymous(self) -> Metadata {
         self.0
     }
 
-    pub(crate) fn by(self, user: UserId, session: TokenId) -> Metadata {
-        Metadata { user: Some(user), session: Some(session), ..self.0 }
+    pub(crate) fn by(self, user: UserId, session: Option<TokenId>, key: Option<ApiKeyId>) -> Metadata {
+        Metadata { user: Some(user), session, key, ..self.0 }
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Context {
+impl FromRequestParts<App> for Context {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let ip = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
-        let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-        let user_agent = agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect());
-        Ok(Self(Metadata { request_id, user: None, session: None, ip, user_agent }))
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self::of(parts, app))
     }
 }

@@ -5,7 +5,7 @@ mod caller;
 mod context;
 mod parameters;
 
+pub(crate) use crate::caller::Caller;
 pub(crate) use body::Body;
-pub(crate) use caller::Caller;
 pub(crate) use context::Context;
 pub(crate) use parameters::Parameters;

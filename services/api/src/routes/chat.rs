@@ -54,19 +54,13 @@ pub(super) async fn post(
     let conversation = request.session_id.as_deref().map(parse_session).transpose()?;
     let command = PostMessage { by: caller.user, conversation, body };
     let done = app.executor.execute(&command, caller.metadata).await?;
-    note(&app, caller.user, done.position);
+    app.own_writes.note(caller.user, done.position);
     Ok(Done(done.position, done.output.into()))
 }
 
 /// What is no id is nobody's session.
 fn parse_session(text: &str) -> Result<ConversationId, Problem> {
     text.parse().map_err(|_| Problem::NoSuchSession)
-}
-
-fn note(app: &App, user: UserId, position: Option<Position>) {
-    if let Some(position) = position {
-        app.own_writes.note(user, position);
-    }
 }
 
 impl From<Turn> for Posted {
@@ -156,8 +150,8 @@ pub(super) async fn history(
     Parameters(parameters): Parameters<HistoryParameters>,
 ) -> Result<Seen<HistoryAnswer>, Problem> {
     let query = parameters.query(caller.user)?;
-    let lag = least.await_in(&app, &app.history, caller.user).await?;
-    let page = history::page(app.history.db(), query).await?.ok_or(Problem::NoSuchSession)?;
+    let lag = least.await_in(&app, &app.read_models.history, caller.user).await?;
+    let page = history::page(app.read_models.history.db(), query).await?.ok_or(Problem::NoSuchSession)?;
     Ok(Seen(lag, page.into()))
 }
 
@@ -195,8 +189,8 @@ pub(super) async fn clear_history(
     caller: Caller,
     least: MinPosition,
 ) -> Result<Done<Cleared>, Problem> {
-    least.await_in(&app, &app.history, caller.user).await?.none()?;
-    let all = history::conversations_of(app.history.db(), caller.user).await?;
+    least.await_in(&app, &app.read_models.history, caller.user).await?.none()?;
+    let all = history::conversations_of(app.read_models.history.db(), caller.user).await?;
     let (mut deleted_messages, mut position) = (0, None);
     for some in all.chunks(CLEARED_AT_ONCE) {
         let conversations = some.iter().map(|it| it.conversation).collect();
@@ -206,6 +200,6 @@ pub(super) async fn clear_history(
         deleted_messages += deleted.map(|it| it.messages).sum::<u64>();
         position = done.position.or(position);
     }
-    note(&app, caller.user, position);
+    app.own_writes.note(caller.user, position);
     Ok(Done(position, Cleared { deleted_messages }))
 }

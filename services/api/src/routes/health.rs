@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::future::join_all;
 use serde::Serialize;
 use store::{Position, StoreError};
 
@@ -55,16 +56,15 @@ struct ProjectionState {
 
 /// Ready is who can serve posts: whoever has the log.
 pub(super) async fn ready(State(app): State<App>) -> Response {
-    let (head, position) = tokio::join!(within_patience(app.log.head()), within_patience(app.history.position()));
-    let history = projection(&app, head, position);
+    let positions = app.read_models.all().map(|model| within_patience(model.position()));
+    let (head, positions) = tokio::join!(within_patience(app.log.head()), join_all(positions));
+    let models = app.read_models.all().into_iter().zip(positions);
+    let projections: Vec<_> = models.map(|(model, position)| projection(&app, model.name(), head, position)).collect();
     let mut degraded = Vec::new();
     if !app.bus.is_connected() {
         degraded.push("nats");
     }
-    if history.stuck_at.is_some() {
-        degraded.push(history.name);
-    }
-    let projections = vec![history];
+    degraded.extend(projections.iter().filter(|it| it.stuck_at.is_some()).map(|it| it.name));
     if head.is_some() && !app.log.has_ended() {
         return Json(Ready { status: "ready", degraded, head, projections }).into_response();
     }
@@ -72,8 +72,7 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)], answer).into_response()
 }
 
-fn projection(app: &App, head: Option<Position>, position: Option<Position>) -> ProjectionState {
-    let name = app.history.name();
+fn projection(app: &App, name: &'static str, head: Option<Position>, position: Option<Position>) -> ProjectionState {
     let lag = head.zip(position).map(|(head, position)| (head.get() - position.get()).max(0));
     let state = app.projections.iter().find(|(of, _)| *of == name).map(|(_, state)| state.borrow().clone());
     let stuck_at = state.and_then(|state| match state {

@@ -1,15 +1,26 @@
-//! Which handler answers which path.
+//! Which handler answers which path, and for whom.
 
+mod access;
+mod admin;
+mod audit;
 mod chat;
+mod cookie;
 mod health;
+mod keys;
+mod me;
 mod positioned;
+mod sign_in;
 mod users;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
-use axum::routing::{get, post};
+use axum::http::Method;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use domain::values::{Role, Scope};
 use tower_http::catch_panic::CatchPanicLayer;
+
+pub use access::Access;
 
 use crate::Surface;
 use crate::app::App;
@@ -20,10 +31,10 @@ use crate::problem::Problem;
 const BODY_LIMIT: usize = 512 << 10;
 
 pub(crate) fn router(app: App, surface: Surface) -> Router {
-    let routes = match surface {
-        Surface::All => probes().merge(resources()),
-        Surface::Probes => probes(),
-    };
+    let shown = table().into_iter().filter(|route| surface == Surface::All || route.is_probe);
+    let routes = shown.fold(Router::new(), |router, Route { path, access, handler, .. }| {
+        router.route(path, handler.route_layer(from_fn_with_state((app.clone(), access), access::guard)))
+    });
     routes
         .fallback(async || Problem::NoSuchRoute)
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
@@ -35,17 +46,78 @@ pub(crate) fn router(app: App, surface: Surface) -> Router {
         .with_state(app)
 }
 
-fn probes() -> Router<App> {
-    Router::new()
-        .route("/live", get(health::live))
-        .route("/ready", get(health::ready))
-        .route("/api/v1/health", get(health::health))
+/// Every route there is, and who may use it.
+#[must_use]
+pub fn routes() -> Vec<(Method, &'static str, Access)> {
+    table().into_iter().map(|route| (route.method, route.path, route.access)).collect()
 }
 
-fn resources() -> Router<App> {
-    Router::new()
-        .route("/api/v1/users/register", post(users::register))
-        .route("/api/v1/users/login", post(users::login))
-        .route("/api/v1/chat", post(chat::post))
-        .route("/api/v1/chat/history", get(chat::history).delete(chat::clear_history))
+struct Route {
+    method: Method,
+    path: &'static str,
+    access: Access,
+    handler: MethodRouter<App>,
+    /// Answered by every process, whatever its roles.
+    is_probe: bool,
+}
+
+fn route(method: Method, path: &'static str, access: Access, handler: MethodRouter<App>) -> Route {
+    Route { method, path, access, handler, is_probe: false }
+}
+
+fn table() -> Vec<Route> {
+    [probes(), users(), management(), chat_routes()].into_iter().flatten().collect()
+}
+
+fn probes() -> Vec<Route> {
+    let probe = |path, handler| Route { is_probe: true, ..route(Method::GET, path, Access::Public, handler) };
+    vec![
+        probe("/live", get(health::live)),
+        probe("/ready", get(health::ready)),
+        probe("/api/v1/health", get(health::health)),
+    ]
+}
+
+/// Accounts, and what proves who somebody is.
+fn users() -> Vec<Route> {
+    const ACCOUNT: Access = Access::User(Scope::Account);
+    vec![
+        route(Method::GET, "/.well-known/jwks.json", Access::Public, get(sign_in::jwks)),
+        route(Method::POST, "/api/v1/users/register", Access::Public, post(users::register)),
+        route(Method::POST, "/api/v1/users/login", Access::Public, post(sign_in::login)),
+        route(Method::POST, "/api/v1/users/refresh-token", Access::Public, post(sign_in::refresh)),
+        route(Method::POST, "/api/v1/users/logout", Access::Public, post(sign_in::logout)),
+        route(Method::POST, "/api/v1/users/logout-all", Access::Public, post(sign_in::logout_all)),
+        route(Method::GET, "/api/v1/users/me", ACCOUNT, get(me::show)),
+        route(Method::PATCH, "/api/v1/users/me", ACCOUNT, patch(me::change_profile)),
+        route(Method::POST, "/api/v1/users/me/password", ACCOUNT, post(me::change_password)),
+        route(Method::GET, "/api/v1/users/me/sign-ins", ACCOUNT, get(me::sign_ins)),
+        route(Method::DELETE, "/api/v1/users/me/sign-ins/{id}", ACCOUNT, delete(me::end_sign_in)),
+        route(Method::GET, "/api/v1/keys", Access::User(Scope::Keys), get(keys::list)),
+        route(Method::POST, "/api/v1/keys", Access::User(Scope::Keys), post(keys::create)),
+        route(Method::DELETE, "/api/v1/keys/{id}", Access::User(Scope::Keys), delete(keys::revoke)),
+        route(Method::POST, "/api/v1/keys/{id}/rotate", Access::User(Scope::Keys), post(keys::rotate)),
+    ]
+}
+
+/// What auditors and administrators do.
+fn management() -> Vec<Route> {
+    const ADMIN: Access = Access::Role(Role::Admin, Scope::Admin);
+    vec![
+        route(Method::GET, "/api/v1/audit/tokens", Access::User(Scope::Audit), get(audit::tokens)),
+        route(Method::GET, "/api/v1/users/{user}", ADMIN, get(admin::show)),
+        route(Method::POST, "/api/v1/users/{user}/disable", ADMIN, post(admin::disable)),
+        route(Method::POST, "/api/v1/users/{user}/enable", ADMIN, post(admin::enable)),
+        route(Method::PUT, "/api/v1/users/{user}/roles/{role}", ADMIN, put(admin::grant)),
+        route(Method::DELETE, "/api/v1/users/{user}/roles/{role}", ADMIN, delete(admin::revoke)),
+    ]
+}
+
+fn chat_routes() -> Vec<Route> {
+    let (read, write) = (Access::User(Scope::ChatRead), Access::User(Scope::ChatWrite));
+    vec![
+        route(Method::POST, "/api/v1/chat", write, post(chat::post)),
+        route(Method::GET, "/api/v1/chat/history", read, get(chat::history)),
+        route(Method::DELETE, "/api/v1/chat/history", write, delete(chat::clear_history)),
+    ]
 }

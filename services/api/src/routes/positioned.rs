@@ -47,14 +47,19 @@ impl Lag {
     pub(super) const fn none(self) -> Result<(), Problem> {
         if self.0 > 0 { Err(Problem::Lagging) } else { Ok(()) }
     }
+
+    /// Says it with the answer, where there is any.
+    pub(super) fn mark(self, response: &mut Response) {
+        if self.0 > 0 {
+            response.headers_mut().insert(PROJECTION_LAG, HeaderValue::from(self.0));
+        }
+    }
 }
 
 impl<T: Serialize> IntoResponse for Seen<T> {
     fn into_response(self) -> Response {
         let mut response = Json(self.1).into_response();
-        if self.0.0 > 0 {
-            response.headers_mut().insert(PROJECTION_LAG, HeaderValue::from(self.0.0));
-        }
+        self.0.mark(&mut response);
         response
     }
 }

@@ -1,0 +1,16 @@
+-- The states of limits, decided by all nodes in common: JSON that only the limit itself reads. They may be lost.
+create table limits (
+    key        text   not null primary key,
+    state      text   not null,
+    expires_at bigint not null
+);
+create index limits_by_end on limits (expires_at);
+
+-- From where somebody has signed in lately; who they are is a keyed digest.
+create table known_addresses (
+    identifier text   not null,
+    address    text   not null,
+    expires_at bigint not null,
+    primary key (identifier, address)
+);
+create index known_addresses_by_end on known_addresses (expires_at);

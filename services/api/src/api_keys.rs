@@ -1,0 +1,86 @@
+//! Keys that programs show: looked up once, then remembered for a while.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ids::{ApiKeyId, UserId};
+use domain::token::ApiKey;
+use domain::token::api_key::NewKey;
+use domain::user::User;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::problem::Problem;
+use crate::tokens::{PresentedKey, digest_of};
+
+/// Remembers keys that were looked up. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ApiKeys(moka::sync::Cache<ApiKeyId, Arc<Known>>);
+
+#[derive(Debug)]
+struct Known {
+    key: ApiKey,
+    /// The epoch of its user's account: when it has grown, the account may be disabled.
+    epoch: u32,
+}
+
+const KEYS: u64 = 10_000;
+/// A rotated key's new secret is looked up at once; its old one may be good this much longer than said.
+const KEPT: Duration = Duration::from_secs(30);
+
+impl Default for ApiKeys {
+    fn default() -> Self {
+        Self(moka::sync::Cache::builder().max_capacity(KEYS).time_to_live(KEPT).build())
+    }
+}
+
+impl ApiKeys {
+    /// The key of which somebody shows id and secret, if it is good now.
+    pub(crate) async fn find(&self, app: &App, text: &str) -> Result<Option<(ApiKeyId, NewKey)>, Problem> {
+        let Some(PresentedKey { id, digest }) = PresentedKey::parse(text) else { return Ok(None) };
+        let now = app.clock().now();
+        let good = |known: &Known| {
+            let key = known.key.with_secret(digest, now)?;
+            (!app.revocations.has_ended_key(id, key.user, known.epoch)).then(|| key.clone())
+        };
+        if let Some(key) = self.0.get(&id).and_then(|known| good(&known)) {
+            return Ok(Some((id, key)));
+        }
+        let Some(known) = look_up(app, id).await?.map(Arc::new) else { return Ok(None) };
+        self.0.insert(id, known.clone());
+        Ok(good(&known).map(|key| (id, key)))
+    }
+}
+
+/// A key of a user who may sign in, as the database has it.
+async fn look_up(app: &App, id: ApiKeyId) -> Result<Option<Known>, Problem> {
+    let key = app.executor.look::<ApiKey>(id).await?;
+    let Some(user) = key.active().map(|key| key.user) else { return Ok(None) };
+    let user = app.executor.look::<User>(user).await?;
+    Ok(user.active().map(|account| Known { key, epoch: account.epoch }))
+}
+
+/// The key that is set when the service is set up, and the user that it is.
+#[derive(Clone)]
+pub struct BootstrapKey(domain::values::Digest);
+
+impl std::fmt::Debug for BootstrapKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BootstrapKey")
+    }
+}
+
+impl BootstrapKey {
+    /// A constant of the log's format: whatever the key is, it is the same user.
+    const USER: Uuid = Uuid::from_u128(0x6f0d_9c5e_4b7a_5c0f_9d53_2a1b_7e60_0b00);
+
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(digest_of(text))
+    }
+
+    /// Digests are compared, so that the time says nothing about the key.
+    pub(crate) fn user_of(&self, text: &str) -> Option<UserId> {
+        (digest_of(text.trim()) == self.0).then(|| Self::USER.into())
+    }
+}

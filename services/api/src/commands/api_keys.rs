@@ -1,0 +1,82 @@
+//! `CreateKey`, `RotateKey`, `RevokeKey` → the events of a key for programs.
+
+use std::collections::BTreeSet;
+
+use domain::Timestamp;
+use domain::ids::{ApiKeyId, UserId};
+use domain::token::api_key::{ApiKey, ApiKeyCommand, ApiKeyError, NewKey};
+use domain::values::{Digest, KeyName, Scope};
+use store::{Command, StoreError, Unit};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyChange {
+    #[error(transparent)]
+    Key(#[from] ApiKeyError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Debug)]
+pub(crate) struct CreateKey {
+    pub(crate) id: ApiKeyId,
+    pub(crate) user: UserId,
+    pub(crate) name: KeyName,
+    pub(crate) digest: Digest,
+    pub(crate) scopes: BTreeSet<Scope>,
+    pub(crate) lifetime_seconds: Option<i64>,
+}
+
+impl Command for CreateKey {
+    const NAME: &'static str = "create_key";
+    type Output = NewKey;
+    type Error = KeyChange;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<NewKey, KeyChange> {
+        let expires_at = self.lifetime_seconds.map(|seconds| unit.now().plus_seconds(seconds));
+        let (user, name, digest, scopes) = (self.user, self.name.clone(), self.digest, self.scopes.clone());
+        let key = NewKey { user, name, digest, scopes, expires_at };
+        unit.begin::<ApiKey>(self.id).decide(ApiKeyCommand::Create(key.clone()))?;
+        Ok(key)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct RotateKey {
+    pub(crate) id: ApiKeyId,
+    pub(crate) by: UserId,
+    pub(crate) digest: Digest,
+    pub(crate) overlap_seconds: u32,
+}
+
+impl Command for RotateKey {
+    const NAME: &'static str = "rotate_key";
+    /// The key, and until when its old secret is good.
+    type Output = (NewKey, Timestamp);
+    type Error = KeyChange;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<(NewKey, Timestamp), KeyChange> {
+        let (by, digest, overlap_seconds) = (self.by, self.digest, self.overlap_seconds);
+        let old_until = unit.now().plus_seconds(overlap_seconds.into());
+        let mut stream = unit.load_fresh::<ApiKey>(self.id).await?;
+        stream.decide(ApiKeyCommand::Rotate { by, digest, overlap_seconds })?;
+        let key = stream.state().active().cloned().ok_or(ApiKeyError::NotFound)?;
+        Ok((key, old_until))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct RevokeKey {
+    pub(crate) id: ApiKeyId,
+    pub(crate) by: UserId,
+}
+
+impl Command for RevokeKey {
+    const NAME: &'static str = "revoke_key";
+    type Output = ();
+    type Error = KeyChange;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<(), KeyChange> {
+        unit.load_fresh::<ApiKey>(self.id).await?.decide(ApiKeyCommand::Revoke { by: self.by })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! `SignOut`, `EndSignIn` → `TokenRevoked`: one sign-in is over.
+
+use domain::ids::{TokenId, UserId};
+use domain::token::family::{Origin, RevokeReason, Token, TokenCommand, Verdict};
+use store::{Command, StoreError, Unit};
+
+use super::refresh::{RefreshError, Shown};
+use crate::tokens::{RefreshToken, RefreshTokens};
+
+/// By whoever has its refresh token.
+#[derive(Debug)]
+pub(crate) struct SignOut<'a> {
+    pub(crate) tokens: &'a RefreshTokens,
+    pub(crate) presented: &'a RefreshToken,
+    pub(crate) from: Origin,
+    /// Whether to only say whose token it is.
+    pub(crate) looks_only: bool,
+}
+
+/// Whose sign-in it was; `None` in place of the user where the token was good no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SignedOut {
+    pub(crate) user: Option<UserId>,
+    /// Whether the sign-in is over now, whoever ended it.
+    pub(crate) ended: bool,
+}
+
+impl Command for SignOut<'_> {
+    const NAME: &'static str = "sign_out";
+    type Output = SignedOut;
+    type Error = RefreshError;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<SignedOut, RefreshError> {
+        let Some(shown) = Shown::look(self.tokens, self.presented, unit).await? else {
+            return Ok(SignedOut { user: None, ended: false });
+        };
+        match shown.verdict {
+            Verdict::Current | Verdict::Before => {
+                if !self.looks_only {
+                    let mut stream = unit.load::<Token>(self.presented.family()).await?;
+                    stream.decide(TokenCommand::Revoke { reason: RevokeReason::SignedOut })?;
+                }
+                Ok(SignedOut { user: Some(shown.family.user), ended: !self.looks_only })
+            }
+            Verdict::Reused | Verdict::Expired | Verdict::Revoked | Verdict::Unknown => {
+                shown.decide(self.tokens, self.presented, None, self.from.clone(), unit).await?;
+                Ok(SignedOut { user: None, ended: shown.verdict == Verdict::Reused })
+            }
+        }
+    }
+}
+
+/// By its user, from another device.
+#[derive(Debug)]
+pub(crate) struct EndSignIn {
+    pub(crate) by: UserId,
+    pub(crate) id: TokenId,
+}
+
+impl Command for EndSignIn {
+    const NAME: &'static str = "end_sign_in";
+    /// Whether it is one of theirs that had not ended.
+    type Output = bool;
+    type Error = StoreError;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<bool, StoreError> {
+        let mut stream = unit.load_fresh::<Token>(self.id).await?;
+        let theirs = stream.state().active().is_some_and(|family| family.user == self.by);
+        Ok(theirs && stream.decide(TokenCommand::Revoke { reason: RevokeReason::Ended }).is_ok())
+    }
+}

@@ -1,0 +1,38 @@
+//! Who may use which route: said where the route is, and looked at before its handler runs.
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use domain::values::{Role, Scope};
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::problem::Problem;
+
+/// What a route asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing; or the handler itself looks at a secret that was sent.
+    Public,
+    /// Any user; a key for programs needs the scope.
+    User(Scope),
+    /// A user with a role; a key needs the scope, too.
+    Role(Role, Scope),
+}
+
+/// Lets a request through with its [`Caller`], or answers it.
+pub(super) async fn guard(State((app, access)): State<(App, Access)>, request: Request, next: Next) -> Response {
+    let (scope, role) = match access {
+        Access::Public => return next.run(request).await,
+        Access::User(scope) => (scope, None),
+        Access::Role(role, scope) => (scope, Some(role)),
+    };
+    let (mut parts, body) = request.into_parts();
+    match Caller::admit(&app, &parts, scope, role).await {
+        Ok(caller) => {
+            parts.extensions.insert(caller);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(problem) => Problem::into_response(problem),
+    }
+}

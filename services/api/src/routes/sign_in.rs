@@ -1,0 +1,209 @@
+//! `/api/v1/users`: signing in, staying signed in, signing out.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::ids::UserId;
+use domain::user::UserCommand;
+use domain::values::Password;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{Position, fresh_id};
+
+use super::cookie::{self, Sent};
+use super::positioned::Done;
+use crate::app::App;
+use crate::caller;
+use crate::commands::{
+    self, ChangeUser, Refresh, RefreshError, Refreshed, SignIn, SignInError, SignOut, SignedIn, SignedOut,
+};
+use crate::extract::{Body, Context};
+use crate::problem::{FieldError, Problem};
+use crate::tokens::{Bearer, RefreshToken};
+
+/// A user name does where an email does, under either field's name.
+#[derive(Deserialize)]
+pub(super) struct LoginRequest {
+    email: Option<String>,
+    username: Option<String>,
+    password: String,
+}
+
+#[derive(Serialize)]
+struct Tokens {
+    access_token: String,
+    token_type: &'static str,
+    refresh_token: String,
+    expires_in: u32,
+}
+
+pub(super) async fn login(
+    State(app): State<App>,
+    context: Context,
+    Body(request): Body<LoginRequest>,
+) -> Result<Response, Problem> {
+    let typed = request.email.or(request.username).ok_or_else(nameless)?;
+    let metadata = context.anonymous();
+    let ticket = app.admit_guess(&metadata, &typed).await?;
+    let command = SignIn {
+        passwords: &app.passwords,
+        refresh_tokens: &app.refresh_tokens,
+        claim: commands::claim_of(&typed),
+        identifier: app.throttle.identifier(&typed),
+        password: Password::presented(request.password),
+        from: commands::origin(&metadata),
+    };
+    let done = app.executor.execute(&command, metadata).await?;
+    let SignedIn { user, session, epoch, refresh_token, at } = done.output.map_err(|_| Problem::WrongCredentials)?;
+    app.throttle.succeeded(ticket, at).await?;
+    let bearer = Bearer { user, session, generation: 0, epoch };
+    answer(&app, bearer, &refresh_token, done.position, at)
+}
+
+fn nameless() -> Problem {
+    Problem::Invalid(vec![FieldError { field: "email", message: "the field email is missing".to_owned() }])
+}
+
+/// Both tokens, the refresh token as a cookie, too.
+fn answer(
+    app: &App,
+    bearer: Bearer,
+    refresh_token: &RefreshToken,
+    position: Option<Position>,
+    at: domain::Timestamp,
+) -> Result<Response, Problem> {
+    app.own_writes.note(bearer.user, position);
+    let access_token = app
+        .access_tokens
+        .issue(bearer, fresh_id(), at)
+        .ok_or(Problem::Internal("an access token could not be signed"))?;
+    let (refresh_token, expires_in) = (refresh_token.text(), app.access_tokens.lifetime_seconds());
+    let cookie = cookie::set(Some((&refresh_token, app.refresh_tokens.lifetime.idle_seconds)));
+    let tokens = Tokens { access_token, token_type: "bearer", refresh_token, expires_in };
+    let mut response = Done(position, tokens).into_response();
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+pub(super) async fn refresh(State(app): State<App>, context: Context, headers: HeaderMap) -> Response {
+    let answer = refreshed(&app, context, &headers).await;
+    answer.unwrap_or_else(refused)
+}
+
+async fn refreshed(app: &App, context: Context, headers: &HeaderMap) -> Result<Response, Problem> {
+    let presented = presented(headers)?;
+    let metadata = context.anonymous();
+    let command = Refresh {
+        tokens: &app.refresh_tokens,
+        presented: &presented,
+        notes_unknown: app.unknown_tokens.is_news(metadata.ip.as_deref()),
+        from: commands::origin(&metadata),
+    };
+    let done = app.executor.execute(&command, metadata).await?;
+    match done.output {
+        Refreshed::Yes { user, session, generation, epoch, refresh_token, at } => {
+            answer(app, Bearer { user, session, generation, epoch }, &refresh_token, done.position, at)
+        }
+        Refreshed::No { ended } => {
+            if ended {
+                end(app, &presented).await;
+            }
+            Err(Problem::WrongCredentials)
+        }
+    }
+}
+
+/// The token that was sent, unless a page of another site made the browser send it.
+fn presented(headers: &HeaderMap) -> Result<RefreshToken, Problem> {
+    let sent = Sent::with(headers).ok_or(Problem::WrongCredentials)?;
+    if sent.is_foreign(headers) {
+        return Err(Problem::ForeignOrigin);
+    }
+    RefreshToken::parse(sent.text()).ok_or(Problem::WrongCredentials)
+}
+
+/// A 401 takes the cookie away; nothing else does, or a moment's trouble would sign people out.
+fn refused(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    if response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::SET_COOKIE, cookie::set(None));
+    }
+    response
+}
+
+/// What this node knows at once of a sign-in that has ended; the others hear of it by the feed.
+async fn end(app: &App, token: &RefreshToken) {
+    app.revocations.end_sign_in(token.family(), app.clock().now());
+    app.refresh_tokens.forget(token.family()).await;
+}
+
+pub(super) async fn logout(State(app): State<App>, context: Context, headers: HeaderMap) -> Response {
+    signed_out(&app, context, &headers, false).await.map_or_else(refused, |_| gone())
+}
+
+async fn signed_out(app: &App, context: Context, headers: &HeaderMap, looks_only: bool) -> Result<UserId, Problem> {
+    let presented = presented(headers)?;
+    let metadata = context.anonymous();
+    let from = commands::origin(&metadata);
+    let command = SignOut { tokens: &app.refresh_tokens, presented: &presented, from, looks_only };
+    let SignedOut { user, ended } = app.executor.execute(&command, metadata).await?.output;
+    if ended {
+        end(app, &presented).await;
+    }
+    user.ok_or(Problem::WrongCredentials)
+}
+
+/// Done; the cookie goes.
+fn gone() -> Response {
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie::set(None))]).into_response()
+}
+
+pub(super) async fn logout_all(State(app): State<App>, context: Context, headers: HeaderMap) -> Response {
+    signed_out_everywhere(&app, context, &headers).await.map_or_else(refused, |()| gone())
+}
+
+/// By a refresh token or an access token, whichever comes along and is good.
+async fn signed_out_everywhere(app: &App, context: Context, headers: &HeaderMap) -> Result<(), Problem> {
+    let (user, metadata) = match caller::identify(app, headers).await {
+        Ok(identity) if identity.is_person() => (identity.user, identity.metadata(context)),
+        Err(problem @ Problem::Store(_)) => return Err(problem),
+        Ok(_) | Err(_) => {
+            let user = signed_out(app, context.clone(), headers, true).await?;
+            (user, context.by(user, None, None))
+        }
+    };
+    let command = ChangeUser { user, command: UserCommand::SignOutEverywhere };
+    let done = app.executor.execute(&command, metadata).await?;
+    app.end_all(user, &done.output).await;
+    app.own_writes.note(user, done.position);
+    Ok(())
+}
+
+/// The public keys with which anybody can check our access tokens.
+pub(super) async fn jwks(State(app): State<App>) -> Json<Value> {
+    Json(app.access_tokens.keys.jwks())
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Busy => Self::Busy,
+            SignInError::NoRandomness => Self::Internal("the system gives no random bytes"),
+            SignInError::Token(_) => Self::Internal("a new token's stream was not new"),
+            SignInError::User(_) => Self::Internal("an account could not keep a hash of its own password"),
+            SignInError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::NoSuccessor => Self::Internal("a successor could not be made"),
+            RefreshError::Token(_) => Self::Internal("a sign-in that was looked at was not there"),
+            RefreshError::Store(error) => Self::Store(error),
+        }
+    }
+}

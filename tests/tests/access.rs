@@ -1,0 +1,176 @@
+//! Who may use which route: a row for each, tried with everybody, on both engines.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's words are its panics")]
+
+use std::collections::BTreeMap;
+
+use api::{Access, routes};
+use domain::values::{Role, Scope};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use tests::{Persona, TestApp, on_both_engines};
+
+/// Whom a route is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    All,
+    Users(&'static str),
+    Admins(&'static str),
+}
+
+const TABLE: &[(&str, &str, For)] = &[
+    ("GET", "/live", For::All),
+    ("GET", "/ready", For::All),
+    ("GET", "/api/v1/health", For::All),
+    ("GET", "/.well-known/jwks.json", For::All),
+    ("POST", "/api/v1/users/register", For::All),
+    ("POST", "/api/v1/users/login", For::All),
+    // These look at the refresh token themselves.
+    ("POST", "/api/v1/users/refresh-token", For::All),
+    ("POST", "/api/v1/users/logout", For::All),
+    ("POST", "/api/v1/users/logout-all", For::All),
+    ("GET", "/api/v1/users/me", For::Users("account")),
+    ("PATCH", "/api/v1/users/me", For::Users("account")),
+    ("POST", "/api/v1/users/me/password", For::Users("account")),
+    ("GET", "/api/v1/users/me/sign-ins", For::Users("account")),
+    ("DELETE", "/api/v1/users/me/sign-ins/{id}", For::Users("account")),
+    ("GET", "/api/v1/keys", For::Users("keys")),
+    ("POST", "/api/v1/keys", For::Users("keys")),
+    ("DELETE", "/api/v1/keys/{id}", For::Users("keys")),
+    ("POST", "/api/v1/keys/{id}/rotate", For::Users("keys")),
+    ("GET", "/api/v1/audit/tokens", For::Users("audit")),
+    ("GET", "/api/v1/users/{user}", For::Admins("admin")),
+    ("POST", "/api/v1/users/{user}/disable", For::Admins("admin")),
+    ("POST", "/api/v1/users/{user}/enable", For::Admins("admin")),
+    ("PUT", "/api/v1/users/{user}/roles/{role}", For::Admins("admin")),
+    ("DELETE", "/api/v1/users/{user}/roles/{role}", For::Admins("admin")),
+    ("POST", "/api/v1/chat", For::Users("chat:write")),
+    ("GET", "/api/v1/chat/history", For::Users("chat:read")),
+    ("DELETE", "/api/v1/chat/history", For::Users("chat:write")),
+];
+
+/// Somebody with some proof of who they are.
+struct Somebody {
+    name: String,
+    header: Option<(&'static str, String)>,
+    role: Option<Role>,
+    /// For a key: what it may do.
+    scope: Option<&'static str>,
+}
+
+impl Somebody {
+    fn ask(&self, app: &TestApp, method: &str, path: &str) -> RequestBuilder {
+        let path = path.replace("{id}", "none").replace("{user}", "nobody").replace("{role}", "auditor");
+        let request = app.request(method.parse().unwrap(), &path);
+        match &self.header {
+            Some((name, value)) => request.header(*name, value),
+            None => request,
+        }
+    }
+
+    /// 401, 403, or neither.
+    fn expected(&self, of: For) -> Option<u16> {
+        match (of, &self.header) {
+            (For::All, _) => None,
+            (_, None) => Some(401),
+            (For::Users(scope) | For::Admins(scope), _) if self.scope.is_some_and(|had| had != scope) => Some(403),
+            (For::Users(_), _) => None,
+            (For::Admins(_), _) if self.role == Some(Role::Admin) => None,
+            (For::Admins(_), _) => Some(403),
+        }
+    }
+}
+
+async fn key(of: &Persona<'_>, scope: &str) -> String {
+    let body = json!({"name": scope, "scopes": [scope]});
+    let answer = of.request(Method::POST, "/api/v1/keys").json(&body).send().await.unwrap();
+    answer.json::<Value>().await.unwrap()["key"].as_str().unwrap().to_owned()
+}
+
+async fn everybody(app: &TestApp) -> Vec<Somebody> {
+    let nobody = Somebody { name: "nobody".to_owned(), header: None, role: None, scope: None };
+    let mut all = vec![nobody];
+    for (name, role) in [("user", None), ("auditor", Some(Role::Auditor)), ("admin", Some(Role::Admin))] {
+        let persona = match role {
+            None => app.user(name).await,
+            Some(role) => app.user_with(name, role).await,
+        };
+        let header = Some(("authorization", format!("Bearer {}", persona.token)));
+        all.push(Somebody { name: name.to_owned(), header, role, scope: None });
+        for scope in Scope::ALL {
+            let header = Some(("x-api-key", key(&persona, scope.as_str()).await));
+            all.push(Somebody { name: format!("{name}'s key for {scope}"), header, role, scope: Some(scope.as_str()) });
+        }
+    }
+    all
+}
+
+#[test]
+fn every_route_has_its_row_and_asks_for_what_the_row_says() {
+    let said = |access: Access| match access {
+        Access::Public => "all".to_owned(),
+        Access::User(scope) => format!("users {scope}"),
+        Access::Role(role, scope) => format!("{role} {scope}"),
+    };
+    let routes: BTreeMap<_, _> =
+        routes().into_iter().map(|(method, path, access)| ((path, method.to_string()), said(access))).collect();
+    let row = |of: For| match of {
+        For::All => "all".to_owned(),
+        For::Users(scope) => format!("users {scope}"),
+        For::Admins(scope) => format!("admin {scope}"),
+    };
+    let table: BTreeMap<_, _> =
+        TABLE.iter().map(|(method, path, of)| ((*path, (*method).to_owned()), row(*of))).collect();
+    assert_eq!(routes, table, "the router (left) and the table (right) differ");
+}
+
+on_both_engines! {
+    async fn everybody_gets_what_is_theirs_and_nothing_else(app: TestApp) {
+        for somebody in everybody(&app).await {
+            // Whoever may ask without any proof is asked once: with one, they would be signed out everywhere, say.
+            for (method, path, of) in TABLE.iter().filter(|(_, _, of)| *of != For::All || somebody.header.is_none()) {
+                let answer = somebody.ask(&app, method, path).send().await.unwrap();
+                let (status, expected) = (answer.status().as_u16(), somebody.expected(*of));
+                let who = &somebody.name;
+                match expected {
+                    Some(refusal) => assert_eq!(status, refusal, "{method} {path} for {who}"),
+                    None if *of == For::All => assert!(status < 500 && status != 403, "{method} {path} for {who}: {status}"),
+                    None => assert!(status < 500 && ![401, 403].contains(&status), "{method} {path} for {who}: {status}"),
+                }
+            }
+        }
+    }
+
+    // Everything that is no access token, in the place of one, and the other way round.
+    async fn one_proof_is_never_taken_for_another(app: TestApp) {
+        let ann = app.user("ann").await;
+        let key = key(&ann, "account").await;
+        let of_other = "cak_0000000000000000000000000000002a_secret";
+        let swapped = format!("{}x", key);
+        let bad = [
+            ("authorization", format!("Bearer {}", ann.refresh_token)),
+            ("authorization", format!("Bearer {}x", ann.token)),
+            ("authorization", format!("Basic {}", ann.token)),
+            ("authorization", ann.token.clone()),
+            ("authorization", "Bearer".to_owned()),
+            ("authorization", format!("Bearer {key}")),
+            ("x-api-key", ann.token.clone()),
+            ("x-api-key", ann.refresh_token.clone()),
+            ("x-api-key", of_other.to_owned()),
+            ("x-api-key", swapped),
+            ("x-api-key", String::new()),
+            ("x-refresh-token", ann.refresh_token.clone()),
+            ("cookie", format!("refresh_token={}", ann.refresh_token)),
+        ];
+        for (header, value) in bad {
+            let answer = app.request(Method::GET, "/api/v1/users/me").header(header, &value).send().await.unwrap();
+            assert_eq!(answer.status(), 401, "{header}: {value}");
+            assert_eq!(answer.headers()["www-authenticate"], "Bearer");
+        }
+        for token in [&ann.token, &key] {
+            assert_eq!(app.refresh(token).await.status(), 401);
+        }
+        let in_url = app.request(Method::GET, &format!("/api/v1/users/me?api_key={key}&token={}", ann.token));
+        assert_eq!(in_url.send().await.unwrap().status(), 401, "no secret in a URL");
+        assert!(ann.is_in().await);
+    }
+}

@@ -1,0 +1,164 @@
+//! Keys for programs, roles, and the keys that sign: over HTTP, on both engines.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's words are its panics")]
+
+use std::time::Duration;
+
+use api::{Algorithm, BootstrapKey};
+use domain::values::Role;
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use tests::app::Options;
+use tests::stage::{Play, Stage};
+use tests::{Persona, TestApp, on_both_engines};
+
+const DAY: i64 = 86_400;
+const BOOTSTRAP: &str = "a key that was set when all was set up";
+
+/// A service with a bootstrap key, whose tokens are signed by keys of its own.
+struct Signing(TestApp);
+
+impl Play for Signing {
+    async fn on(stage: Stage) -> Self {
+        let bootstrap_key = Some(BootstrapKey::new(BOOTSTRAP));
+        let options = Options { algorithm: Algorithm::EdDsa, bootstrap_key, ..Options::default() };
+        Self(TestApp::start(stage, options).await)
+    }
+}
+
+async fn create(who: &Persona<'_>, body: Value) -> Response {
+    who.request(Method::POST, "/api/v1/keys").json(&body).send().await.unwrap()
+}
+
+async fn created(who: &Persona<'_>, body: Value) -> Value {
+    let answer = create(who, body).await;
+    assert_eq!(answer.status(), 201);
+    answer.json().await.unwrap()
+}
+
+async fn with(app: &TestApp, key: &Value, method: Method, path: &str) -> u16 {
+    let request = app.request(method, path).header("x-api-key", key.as_str().unwrap());
+    request.send().await.unwrap().status().as_u16()
+}
+
+async fn history(app: &TestApp, key: &Value) -> u16 {
+    with(app, key, Method::GET, "/api/v1/chat/history").await
+}
+
+on_both_engines! {
+    async fn a_key_acts_for_its_user_within_its_scopes(app: TestApp) {
+        let ann = app.user("ann").await;
+        let key = created(&ann, json!({"name": "nightly job"})).await;
+        assert_eq!(key["scopes"], json!(["chat:read", "chat:write"]));
+        assert!(key["key"].as_str().unwrap().starts_with("cak_"));
+        let post = app.request(Method::POST, "/api/v1/chat").header("x-api-key", key["key"].as_str().unwrap());
+        assert_eq!(post.json(&json!({"message": "hello"})).send().await.unwrap().status(), 200);
+        app.settle().await;
+        assert_eq!(ann.history("").await["total"], 2, "it is ann who has said it");
+        assert_eq!(with(&app, &key["key"], Method::GET, "/api/v1/keys").await, 403);
+        let listed: Value = ann.request(Method::GET, "/api/v1/keys").send().await.unwrap().json().await.unwrap();
+        assert_eq!((&listed[0]["id"], &listed[0]["name"]), (&key["id"], &json!("nightly job")));
+        assert!(!listed.to_string().contains(key["key"].as_str().unwrap()), "a key is shown once");
+    }
+
+    async fn a_key_ends_when_it_is_revoked_expires_or_its_user_is_disabled(app: TestApp) {
+        let ann = app.user("ann").await;
+        let keys = [json!({"name": "a"}), json!({"name": "b", "expires_in_days": 2}), json!({"name": "c"})];
+        let [revoked, expiring, lasting] = [&keys[0], &keys[1], &keys[2]].map(|body| created(&ann, body.clone()));
+        let (revoked, expiring, lasting) = (revoked.await, expiring.await, lasting.await);
+        for key in [&revoked, &expiring, &lasting] {
+            assert_eq!(history(&app, &key["key"]).await, 200);
+        }
+        let path = format!("/api/v1/keys/{}", revoked["id"].as_str().unwrap());
+        let bob = app.user("bob").await;
+        assert_eq!(bob.request(Method::DELETE, &path).send().await.unwrap().status(), 404, "not bob's");
+        assert_eq!(history(&app, &revoked["key"]).await, 200);
+        assert_eq!(ann.request(Method::DELETE, &path).send().await.unwrap().status(), 204);
+        assert_eq!(history(&app, &revoked["key"]).await, 401, "at once");
+        app.clock.advance(2 * DAY);
+        assert_eq!((history(&app, &expiring["key"]).await, history(&app, &lasting["key"]).await), (401, 200));
+        app.operator().disable("ann@example.com").await.unwrap();
+        let out = async { while history(&app, &lasting["key"]).await == 200 { tokio::task::yield_now().await; } };
+        tokio::time::timeout(Duration::from_secs(1), out).await.unwrap();
+    }
+
+    async fn a_rotated_key_has_two_secrets_for_a_while(app: TestApp) {
+        let ann = app.user("ann").await;
+        let old = created(&ann, json!({"name": "job"})).await;
+        assert_eq!(history(&app, &old["key"]).await, 200);
+        let path = format!("/api/v1/keys/{}/rotate", old["id"].as_str().unwrap());
+        let answer = ann.request(Method::POST, &path).json(&json!({"overlap_seconds": 60})).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let new: Value = answer.json().await.unwrap();
+        assert_eq!(new["id"], old["id"]);
+        assert_ne!(new["key"], old["key"]);
+        assert_eq!((history(&app, &old["key"]).await, history(&app, &new["key"]).await), (200, 200));
+        app.clock.advance(60);
+        assert_eq!((history(&app, &old["key"]).await, history(&app, &new["key"]).await), (401, 200));
+        assert_eq!(ann.request(Method::POST, &path).send().await.unwrap().status(), 200, "no body is one, too");
+    }
+
+    async fn no_key_makes_a_mightier_one(app: TestApp) {
+        let ann = app.user("ann").await;
+        let key = created(&ann, json!({"name": "maker", "scopes": ["keys", "chat:read"]})).await;
+        let make = |scopes: Value| {
+            let request = app.request(Method::POST, "/api/v1/keys").header("x-api-key", key["key"].as_str().unwrap());
+            request.json(&json!({"name": "made", "scopes": scopes})).send()
+        };
+        assert_eq!(make(json!(["account"])).await.unwrap().status(), 403);
+        assert_eq!(make(json!(["chat:read"])).await.unwrap().status(), 201);
+        for body in [
+            json!({"name": ""}), json!({"name": "x", "scopes": []}), json!({"name": "x", "scopes": ["root"]}),
+            json!({"name": "x", "expires_in_days": 0}), json!({"name": "x", "expires_in_days": 3_651}), json!({}),
+        ] {
+            assert_eq!(create(&ann, body.clone()).await.status(), 422, "{body}");
+        }
+    }
+
+    async fn the_bootstrap_key_is_a_user_of_its_own(app: Signing) {
+        let app = app.0;
+        let key = json!(BOOTSTRAP);
+        let post = app.request(Method::POST, "/api/v1/chat").header("x-api-key", BOOTSTRAP);
+        assert_eq!(post.json(&json!({"message": "hello"})).send().await.unwrap().status(), 200);
+        app.settle().await;
+        assert_eq!(history(&app, &key).await, 200);
+        assert_eq!(with(&app, &key, Method::GET, "/api/v1/keys").await, 403);
+        assert_eq!(history(&app, &json!("a key that was not set when all was")).await, 401);
+    }
+
+    async fn signing_keys_are_shown_and_rotate_without_signing_anyone_out(app: Signing) {
+        let app = app.0;
+        let ann = app.user("ann").await;
+        let jwks = async || -> Value {
+            app.request(Method::GET, "/.well-known/jwks.json").send().await.unwrap().json().await.unwrap()
+        };
+        let before = jwks().await;
+        assert_eq!((&before["keys"][0]["kty"], &before["keys"][0]["alg"]), (&json!("OKP"), &json!("EdDSA")));
+        app.clock.advance(1);
+        let secret = api::SecretKey::try_from("a secret that is good for tests alone".to_owned()).unwrap();
+        let kid = app.operator().rotate_signing_key(&secret).await.unwrap();
+        let heard = async { while jwks().await["keys"].as_array().unwrap().len() == 1 { tokio::task::yield_now().await; } };
+        tokio::time::timeout(Duration::from_secs(1), heard).await.unwrap();
+        assert!(jwks().await.to_string().contains(&kid.to_string()));
+        let next = ann.refresh().await.ok().unwrap();
+        assert!(ann.is_in().await && next.is_in().await, "what either key has signed is good");
+    }
+
+    async fn an_administrator_manages_accounts_and_loses_the_right_at_once(app: TestApp) {
+        let (boss, ann) = (app.user_with("boss", Role::Admin).await, app.user("ann").await);
+        let status = async |who: &Persona<'_>, method: Method, path: &str| {
+            who.request(method, &format!("/api/v1/users/{path}")).send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(status(&boss, Method::PUT, "ann@example.com/roles/auditor").await, 204);
+        let shown = boss.request(Method::GET, "/api/v1/users/ann@example.com").send().await.unwrap();
+        assert_eq!(shown.json::<Value>().await.unwrap()["roles"], json!(["auditor"]));
+        assert_eq!(status(&boss, Method::DELETE, "ann@example.com/roles/auditor").await, 204);
+        assert_eq!(status(&boss, Method::POST, "ann@example.com/disable").await, 204);
+        assert!(!ann.is_in().await);
+        assert_eq!(status(&boss, Method::POST, "ann@example.com/enable").await, 204);
+        for (method, path) in [(Method::GET, "nobody"), (Method::POST, "nobody/disable"), (Method::PUT, "boss@example.com/roles/king")] {
+            assert_eq!(status(&boss, method, path).await, 404, "{path}");
+        }
+        app.operator().revoke("boss@example.com", Role::Admin).await.unwrap();
+        assert_eq!(status(&boss, Method::GET, "ann@example.com").await, 403, "roles are not in the token");
+    }
+}
