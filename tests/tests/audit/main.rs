@@ -91,6 +91,21 @@ on_both_engines! {
         assert_eq!(kinds(&ann, "?kind=audit_read").await, [""; 0], "to read one's own is nothing to note");
     }
 
+    async fn one_sees_who_changed_ones_account_but_not_from_where(app: TestApp) {
+        let (ann, boss) = (app.user("ann").await, app.user_with("boss", Role::Admin).await);
+        let grant = boss.request(Method::PUT, "/api/v1/users/ann@example.com/roles/auditor");
+        assert_eq!(grant.send().await.unwrap().status(), 204);
+        let revoke = boss.request(Method::DELETE, "/api/v1/users/ann@example.com/roles/auditor");
+        assert_eq!(revoke.send().await.unwrap().status(), 204);
+        app.settle().await;
+        let boss_id = items(&boss, "?user=boss@example.com&kind=registered").await[0]["user_id"].clone();
+        for (reader, ip) in [(&ann, Value::Null), (&boss, json!("127.0.0.1"))] {
+            let row = items(reader, "?user=ann@example.com&kind=role_granted").await.remove(0);
+            assert_eq!((&row["actor_id"], &row["ip"]), (&boss_id, &ip));
+        }
+        assert_eq!(items(&ann, "?kind=sign_in").await[0]["ip"], "127.0.0.1");
+    }
+
     async fn an_auditor_reads_everybodys_and_is_noted(app: TestApp) {
         let ann = app.user("ann").await;
         let ann_id = id_of(&ann).await;

@@ -81,6 +81,15 @@ pub fn to_the_second(at: Timestamp) -> String {
     Time(Timestamp::from_micros(at.as_seconds().saturating_mul(1_000_000))).to_string()
 }
 
+impl ActivityRow {
+    /// As its own user reads it: who else did it is said, but not from where.
+    pub(crate) fn for_user(row: Activity, user: UserId) -> Self {
+        let theirs = row.actor.is_none_or(|actor| actor == user);
+        let row = Self::from(row);
+        if theirs { row } else { Self { ip: None, user_agent: None, actor_session: None, actor_key: None, ..row } }
+    }
+}
+
 impl From<Activity> for ActivityRow {
     fn from(row: Activity) -> Self {
         Self {

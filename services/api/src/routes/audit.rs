@@ -9,7 +9,7 @@ use domain::ids::UserId;
 use domain::token::notice::NoticeEvent;
 use futures::StreamExt;
 use futures::stream::{self, try_unfold};
-use projections::token_activity::{self, Filter, Page};
+use projections::token_activity::{self, Activity, Filter, Page};
 use serde::{Deserialize, Serialize};
 use store::{Position, ReadModel, StoreError};
 
@@ -170,7 +170,7 @@ async fn page(app: &App, caller: &Caller, wanted: &Wanted) -> Result<Json<Tokens
     let Page { rows, more } = token_activity::newest(db, &wanted.filter, wanted.before, limit).await?;
     note(app, caller, wanted.filter.user, false).await?;
     let next = rows.last().map(|row| row.position.to_string()).filter(|_| more);
-    Ok(Json(TokensAnswer { items: rows.into_iter().map(ActivityRow::from).collect(), next }))
+    Ok(Json(TokensAnswer { items: rows.into_iter().map(|row| Reader::of(caller).row(row)).collect(), next }))
 }
 
 async fn export(app: &App, caller: &Caller, wanted: Wanted, form: Form) -> Result<Response, Problem> {
@@ -179,7 +179,8 @@ async fn export(app: &App, caller: &Caller, wanted: Wanted, form: Form) -> Resul
     let head = model.position().await?;
     let upto = wanted.before.map_or(head, |before| head.min(Position::new(before.get().saturating_sub(1))));
     let left = wanted.limit;
-    let walk = Walk { model, filter: wanted.filter, form, after: Position::START, upto, left };
+    let walk =
+        Walk { model, filter: wanted.filter, form, reader: Reader::of(caller), after: Position::START, upto, left };
     note(app, caller, walk.filter.user, true).await?;
     // The first page is read before the answer begins, so that a database that is away can still be told.
     let (first, rest) = walk.next().await?;
@@ -200,11 +201,32 @@ async fn export(app: &App, caller: &Caller, wanted: Wanted, form: Form) -> Resul
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
+/// For whom rows are written.
+#[derive(Debug, Clone, Copy)]
+enum Reader {
+    Auditor,
+    User(UserId),
+}
+
+impl Reader {
+    fn of(caller: &Caller) -> Self {
+        if caller.is_auditor() { Self::Auditor } else { Self::User(caller.user) }
+    }
+
+    fn row(self, row: Activity) -> ActivityRow {
+        match self {
+            Self::Auditor => row.into(),
+            Self::User(user) => ActivityRow::for_user(row, user),
+        }
+    }
+}
+
 /// An export, page after page, oldest first.
 struct Walk {
     model: ReadModel,
     filter: Filter,
     form: Form,
+    reader: Reader,
     after: Position,
     upto: Position,
     /// How many rows may still come, where that was said.
@@ -222,7 +244,7 @@ impl Walk {
         let is_first = self.after == Position::START;
         self.after = page.rows.last().map_or(self.after, |row| row.position);
         self.left = self.left.map(|left| left.saturating_sub(limit));
-        let lines = self.form.lines(page.rows.into_iter().map(ActivityRow::from), is_first);
+        let lines = self.form.lines(page.rows.into_iter().map(|row| self.reader.row(row)), is_first);
         let lines = lines.map_err(|_| StoreError::Corrupt("an audit row can't be written".into()))?;
         Ok((lines, Some(self).filter(|walk| page.more && walk.left != Some(0))))
     }
