@@ -14,6 +14,7 @@ pub mod time;
 pub mod token;
 pub mod user;
 pub mod values;
+mod words;
 
 pub use decide::Decide;
 pub use event::{Event, Metadata, UnknownEvent};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::decide::{aggregate, events};
 use crate::ids::{NoticeId, UserId};
-use crate::values::words;
+use crate::words;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NoticeEvent {

@@ -76,7 +76,6 @@ macro_rules! text_value {
     };
 }
 
-pub(crate) use access::words;
 use text_value;
 
 #[cfg(test)]

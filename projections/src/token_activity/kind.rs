@@ -1,35 +1,7 @@
 //! What an audit row can say: the words that clients filter by.
 
-use domain::values::Invalid;
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant),+
-        }
-
-        impl $name {
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word),+
-                }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = Invalid;
-
-            fn from_str(word: &str) -> Result<Self, Invalid> {
-                Self::ALL.iter().copied().find(|it| it.as_str() == word).ok_or(Invalid::NotOneOf)
-            }
-        }
-    };
-}
+use domain::words;
+use serde::{Deserialize, Serialize};
 
 words! {
     /// What happened.
