@@ -32,7 +32,7 @@ create table sign_ins (
     ended_reason text,
     position     bigint not null
 );
-create index sign_ins_of_user on sign_ins (user_id, position);
+create index sign_ins_open on sign_ins (user_id, position) where ended_at is null;
 
 create table api_keys (
     id         uuid   not null primary key,
@@ -45,7 +45,7 @@ create table api_keys (
     revoked_at bigint,
     position   bigint not null
 );
-create index api_keys_of_user on api_keys (user_id, position);
+create index api_keys_of_user on api_keys (user_id, (revoked_at is not null), position desc);
 
 create table known_users (
     id       uuid not null primary key,

@@ -6,6 +6,8 @@ mod fold;
 mod kind;
 mod lists;
 mod query;
+mod span;
+mod statement;
 mod write;
 
 use domain::Timestamp;
@@ -16,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{Change, Projection};
 pub use kind::{Kind, Outcome};
-pub use lists::{keys_of, sign_in, sign_ins_of};
+pub use lists::{keys_of, sign_ins_of};
 pub use query::{Filter, Page, newest, oldest};
 
 /// The read model of what tokens did.
@@ -56,7 +58,7 @@ pub struct Activity {
     pub node: Option<String>,
 }
 
-/// One sign-in on one device.
+/// One sign-in on one device, where it goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignIn {
     pub id: TokenId,
@@ -67,8 +69,6 @@ pub struct SignIn {
     pub expires_at: Timestamp,
     pub ip: Option<String>,
     pub user_agent: Option<String>,
-    pub ended_at: Option<Timestamp>,
-    pub ended_reason: Option<String>,
 }
 
 /// A key for programs.

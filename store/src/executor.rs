@@ -1,9 +1,11 @@
 //! Runs commands: load or reuse, decide, append, answer with the position; again from the start after a conflict.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use domain::ids::{TokenId, UserId};
 use domain::{Decide, Metadata, Timestamp};
 use serde_json::value::to_raw_value;
 use tracing::Instrument;
@@ -104,7 +106,7 @@ impl Executor {
 pub struct Unit<'a> {
     executor: &'a Executor,
     now: Timestamp,
-    metadata: &'a Metadata,
+    metadata: Cow<'a, Metadata>,
     work: Work,
 }
 
@@ -134,12 +136,18 @@ impl Touched {
 
 impl<'a> Unit<'a> {
     fn new(executor: &'a Executor, metadata: &'a Metadata) -> Self {
-        Self { executor, now: executor.clock.now(), metadata, work: Work::default() }
+        Self { executor, now: executor.clock.now(), metadata: Cow::Borrowed(metadata), work: Work::default() }
     }
 
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Says who is doing this, where the command itself found out.
+    pub fn is_done_by(&mut self, user: UserId, session: TokenId) {
+        let metadata = self.metadata.to_mut();
+        (metadata.user, metadata.session) = (Some(user), Some(session));
     }
 
     /// A stream as the database has it, whatever this process remembers: see [`Unit::load`].
@@ -197,7 +205,7 @@ impl<'a> Unit<'a> {
     }
 
     async fn append(&mut self) -> Result<Option<Position>, AppendError> {
-        let append = self.work.take(self.metadata, self.now).map_err(unwritable)?;
+        let append = self.work.take(&self.metadata, self.now).map_err(unwritable)?;
         let position = if append.events.is_empty() { None } else { Some(self.executor.log.append(append).await?) };
         for (key, touched) in self.work.streams.drain().filter(|(_, touched)| touched.is_news()) {
             self.executor.states.insert(key, touched.state);

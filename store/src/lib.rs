@@ -28,4 +28,4 @@ pub use read_model::ReadModel;
 pub use recorded::{Position, Recorded};
 pub use ring::Ring;
 pub use signing_keys::{SealedKey, add_signing_key, drop_signing_keys, signing_keys};
-pub use successors::{Successor, Successors};
+pub use successors::{Owner, Successor, Successors};

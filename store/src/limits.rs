@@ -1,5 +1,6 @@
-//! Beside the log: the states of limits. Each decision is one transaction, so that all nodes decide as one.
+//! Beside the log: the states of limits. What is admitted is decided in one transaction, so that all nodes decide as one.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -25,7 +26,7 @@ pub struct Kept {
 
 /// So many decisions of a process go on at once: those that wait for each other hold no connection that others need.
 const AT_ONCE: usize = 2;
-/// After so many decisions of a process it forgets what has expired.
+/// After so many decisions of a process that may have kept something it forgets what has expired.
 const DECISIONS: u32 = 256;
 /// So many rows at once, so that nobody waits for it long.
 const FORGOTTEN: i64 = 1_000;
@@ -38,16 +39,22 @@ impl Limits {
 
     /// Decides on the states of some limits, in the order of `keys`; one that was never kept is an empty text. What comes
     /// back is kept; nothing changes where it is an error. `keys` are distinct.
+    ///
+    /// Who is refused on what anybody may read costs no lock and no write; who would be admitted is decided on once more,
+    /// while nobody else is.
     pub async fn decide<T, E>(
         &self,
         keys: &[&str],
         now: Timestamp,
-        decide: impl FnOnce(&[String]) -> Result<(T, Vec<Kept>), E> + Send,
+        decide: impl Fn(&[String]) -> Result<(T, Vec<Kept>), E> + Send,
     ) -> Result<Result<T, E>, StoreError>
     where
         T: Send,
         E: Send,
     {
+        if let Err(refused) = decide(&self.read(keys).await?) {
+            return Ok(Err(refused));
+        }
         let _turn = self.turns.acquire().await.map_err(|_| StoreError::Closed)?;
         let mut tx = begin(&self.db).await?;
         let states = lock(&mut tx, keys).await?;
@@ -67,6 +74,19 @@ impl Limits {
         };
         self.forget_now_and_then(now).await?;
         Ok(decided)
+    }
+
+    /// The states as they are now; a moment later they may be others.
+    async fn read(&self, keys: &[&str]) -> Result<Vec<String>, StoreError> {
+        let places: Vec<String> = (1..=keys.len()).map(|number| format!("${number}")).collect();
+        let sql = format!("select key, state from limits where key in ({})", places.join(", "));
+        let mut kept: HashMap<String, String> = on!(&self.db, pool => {
+            let query = keys.iter().fold(sqlx::query_as(&sql), |query, key| query.bind(*key));
+            query.fetch_all(pool).await
+        })?
+        .into_iter()
+        .collect();
+        Ok(keys.iter().map(|key| kept.remove(*key).unwrap_or_default()).collect())
     }
 
     /// A limit starts anew, and an address counts as known for a while.

@@ -18,6 +18,13 @@ pub struct Successor {
     pub seen: Option<Timestamp>,
 }
 
+/// Whose sign-in it is, and of which epoch of their account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    pub user: UserId,
+    pub epoch: u32,
+}
+
 impl Successors {
     #[must_use]
     pub const fn new(db: Db) -> Self {
@@ -29,31 +36,38 @@ impl Successors {
         &self,
         family: TokenId,
         generation: u32,
-        owner: UserId,
+        owner: Owner,
         sealed: &[u8],
         now: Timestamp,
     ) -> Result<Vec<u8>, StoreError> {
-        let sql = "insert into refresh_successors (family, generation, sealed, made_at, owner) \
-                   values ($1, $2, $3, $4, $5) \
+        let sql = "insert into refresh_successors (family, generation, sealed, made_at, owner, epoch) \
+                   values ($1, $2, $3, $4, $5, $6) \
                    on conflict (family, generation) do update set made_at = excluded.made_at, \
                        sealed = coalesce(refresh_successors.sealed, excluded.sealed) \
                    returning sealed";
-        let (family, owner) = (Uuid::from(family), Uuid::from(owner));
+        let (family, user, epoch) = (Uuid::from(family), Uuid::from(owner.user), i64::from(owner.epoch));
         let (generation, now) = (i64::from(generation), now.as_micros());
         Ok(on_write!(&self.0, pool => {
-            let query = sqlx::query_scalar(sql).bind(family).bind(generation).bind(sealed).bind(now).bind(owner);
-            query.fetch_one(pool).await
+            let query = sqlx::query_scalar(sql).bind(family).bind(generation).bind(sealed).bind(now);
+            query.bind(user).bind(epoch).fetch_one(pool).await
         })?)
     }
 
-    /// Puts a sealed successor in the place of one that nobody can open.
-    pub async fn replace(&self, family: TokenId, generation: u32, sealed: &[u8]) -> Result<(), StoreError> {
-        let sql = "update refresh_successors set sealed = $3 where family = $1 and generation = $2";
+    /// Puts a sealed successor in the place of one that nobody can open; whether it was still that one.
+    pub async fn replace(
+        &self,
+        family: TokenId,
+        generation: u32,
+        old: &[u8],
+        sealed: &[u8],
+    ) -> Result<bool, StoreError> {
+        let sql = "update refresh_successors set sealed = $4 where family = $1 and generation = $2 and sealed = $3";
         let (family, generation) = (Uuid::from(family), i64::from(generation));
-        on_write!(&self.0, pool => {
-            sqlx::query(sql).bind(family).bind(generation).bind(sealed).execute(pool).await.map(|_| ())
+        let replaced = on_write!(&self.0, pool => {
+            let query = sqlx::query(sql).bind(family).bind(generation).bind(old).bind(sealed);
+            query.execute(pool).await.map(|done| done.rows_affected())
         })?;
-        Ok(())
+        Ok(replaced > 0)
     }
 
     pub async fn of(&self, family: TokenId, generation: u32) -> Result<Successor, StoreError> {
@@ -86,11 +100,13 @@ impl Successors {
         Ok(())
     }
 
-    /// Forgets all successors of somebody, but those of the one sign-in that goes on.
-    pub async fn forget_all(&self, owner: UserId, kept: Option<TokenId>) -> Result<(), StoreError> {
-        let sql = "delete from refresh_successors where owner = $1 and family <> $2";
-        let (owner, kept) = (Uuid::from(owner), kept.map(Uuid::from).unwrap_or_default());
-        on_write!(&self.0, pool => sqlx::query(sql).bind(owner).bind(kept).execute(pool).await.map(|_| ()))?;
+    /// Forgets the successors of somebody's sign-ins of earlier epochs, but those of the one that goes on.
+    pub async fn forget_older(&self, user: UserId, epoch: u32, kept: Option<TokenId>) -> Result<(), StoreError> {
+        let sql = "delete from refresh_successors where owner = $1 and epoch < $2 and family <> $3";
+        let (user, kept) = (Uuid::from(user), kept.map(Uuid::from).unwrap_or_default());
+        on_write!(&self.0, pool => {
+            sqlx::query(sql).bind(user).bind(i64::from(epoch)).bind(kept).execute(pool).await.map(|_| ())
+        })?;
         Ok(())
     }
 

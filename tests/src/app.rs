@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use api::{
-    AccessTokens, Algorithm, ApiKeys, App, BootstrapKey, NewPasswords, Operator, OwnWrites, Parts, Passwords,
-    RefreshTokens, Revocations, SecretKey, SigningKeys, Surface, Throttle, TrustedProxies, UnknownTokens,
+    AccessTokens, Algorithm, ApiKeys, App, BootstrapKey, Followers, NewPasswords, Operator, OwnWrites, Parts,
+    Passwords, RefreshTokens, Revocations, SecretKey, SigningKeys, Surface, Throttle, TrustedProxies, UnknownTokens,
 };
 use domain::limit::Rate;
 use domain::token::family::Lifetime;
@@ -28,7 +28,7 @@ pub struct TestApp {
     stop: CancellationToken,
 }
 
-const SECRET: &str = "a secret that is good for tests alone";
+pub const SECRET: &str = "a secret that is good for tests alone";
 /// 2026-01-01T00:00:00Z
 const BEGINNING: i64 = 1_767_225_600_000_000;
 pub const PASSWORD: &str = "Passw0rd!";
@@ -76,8 +76,9 @@ impl TestApp {
         let keys = keys.expect("signing keys");
         let (revocations, from) = Revocations::begin(&stage.log, clock.now()).await.expect("the log is up");
         let (following, log, bus) = (revocations.clone(), stage.log.clone(), stage.bus.clone());
-        let (signing, now, stopped) = (keys.clone(), clock.clone(), stop.clone());
-        tokio::spawn(async move { following.run(log, bus, from, signing, now, stopped).await });
+        let (api_keys, stopped) = (ApiKeys::default(), stop.clone());
+        let followers = Followers { signing_keys: keys.clone(), api_keys: api_keys.clone(), clock: clock.clone() };
+        tokio::spawn(async move { following.run(log, bus, from, followers, stopped).await });
         let app = App::new(Parts {
             log: stage.log.clone(),
             bus: stage.bus.clone(),
@@ -87,7 +88,7 @@ impl TestApp {
             access_tokens: AccessTokens::new(keys, 900),
             refresh_tokens: RefreshTokens::new(Successors::new(db.clone()), secret.clone(), LIFETIME, LEEWAY_SECONDS),
             revocations,
-            api_keys: ApiKeys::default(),
+            api_keys,
             bootstrap_key: options.bootstrap_key,
             passwords: Passwords::default(),
             password_policy: options.passwords,

@@ -15,6 +15,7 @@ pub mod log;
 pub mod process;
 pub mod scribe;
 pub mod servers;
+pub mod service;
 pub mod stage;
 pub mod wire;
 
@@ -23,5 +24,6 @@ pub use child::Child;
 pub use load::{Dice, Load, People};
 pub use process::{Builder, Colloquy};
 pub use servers::{Nats, Port, Postgres};
+pub use service::Service;
 pub use stage::Stage;
 pub use wire::Wire;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Output};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -110,8 +111,21 @@ impl Builder {
 
     /// Runs a subcommand to its end.
     pub async fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
+        self.run_from(Stdio::null(), args).await
+    }
+
+    /// Runs a subcommand to its end, with a line on its standard input.
+    pub async fn run_told<A: AsRef<OsStr>>(&self, line: &str, args: impl IntoIterator<Item = A>) -> Output {
+        let (reader, mut writer) = io::pipe().expect("a pipe for a child's input");
+        // A line fits into the pipe, whether anybody reads it or not.
+        writeln!(writer, "{line}").expect("an open pipe");
+        drop(writer);
+        self.run_from(reader.into(), args).await
+    }
+
+    async fn run_from<A: AsRef<OsStr>>(&self, input: Stdio, args: impl IntoIterator<Item = A>) -> Output {
         let mut command = tokio::process::Command::from(self.command(args));
-        let output = timeout(PATIENCE, command.kill_on_drop(true).output()).await;
+        let output = timeout(PATIENCE, command.stdin(input).kill_on_drop(true).output()).await;
         let output = output.unwrap_or_else(|_| panic!("{command:?} has not ended in {PATIENCE:?}"));
         output.unwrap_or_else(|error| panic!("{command:?} could not be started: {error}"))
     }

@@ -64,6 +64,11 @@ impl Stage {
         self.folder.path()
     }
 
+    /// The address of Postgres' database.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
     /// The real binary on the same database.
     pub fn binary(&self) -> Builder {
         let binary = Colloquy::builder().data_dir(self.folder());

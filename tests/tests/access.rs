@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use api::{Access, routes};
 use domain::values::{Role, Scope};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use tests::app::SECRET;
 use tests::{Persona, TestApp, on_both_engines};
 
 /// Whom a route is for.
@@ -145,7 +147,7 @@ on_both_engines! {
         let ann = app.user("ann").await;
         let key = key(&ann, "account").await;
         let of_other = "cak_0000000000000000000000000000002a_secret";
-        let swapped = format!("{}x", key);
+        let swapped = format!("{key}x");
         let bad = [
             ("authorization", format!("Bearer {}", ann.refresh_token)),
             ("authorization", format!("Bearer {}x", ann.token)),
@@ -173,4 +175,60 @@ on_both_engines! {
         assert_eq!(in_url.send().await.unwrap().status(), 401, "no secret in a URL");
         assert!(ann.is_in().await);
     }
+
+    // What a forger can make of a good token, or who has the secret of it would.
+    async fn a_forged_token_is_refused(app: TestApp) {
+        let ann = app.user("ann").await;
+        let header = jsonwebtoken::decode_header(&ann.token).unwrap();
+        let (kid, good) = (header.kid.unwrap(), claims(&ann.token));
+        assert_eq!(app.status_with(&forge(Algorithm::HS256, &kid, &good, SECRET)).await, 200, "the forger knows how");
+        let with = |name: &str, value: Value| {
+            let mut claims = good.clone();
+            claims[name] = value;
+            forge(Algorithm::HS256, &kid, &claims, SECRET)
+        };
+        let now = good["iat"].as_i64().unwrap();
+        let bad = [
+            ("tampered with", tampered(&ann.token)),
+            ("unsigned", unsigned(&kid, &good)),
+            ("of another key", forge(Algorithm::HS256, "other", &good, SECRET)),
+            ("of another secret", forge(Algorithm::HS256, &kid, &good, "another secret that is good for tests alone")),
+            ("of another algorithm", forge(Algorithm::HS512, &kid, &good, SECRET)),
+            ("expired", with("exp", json!(now - 60))),
+            ("not yet valid", with("nbf", json!(now + 60))),
+            ("of the future", with("iat", json!(now + 60))),
+            ("for another audience", with("aud", json!("elsewhere"))),
+            ("from another issuer", with("iss", json!("elsewhere"))),
+            ("for nobody", with("sub", Value::Null)),
+        ];
+        for (what, token) in bad {
+            assert_eq!(app.status_with(&token).await, 401, "{what}");
+        }
+        assert!(ann.is_in().await);
+    }
+}
+
+fn forge(algorithm: Algorithm, kid: &str, claims: &Value, secret: &str) -> String {
+    let header = Header { typ: Some("at+jwt".to_owned()), kid: Some(kid.to_owned()), ..Header::new(algorithm) };
+    jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+}
+
+/// What a token says, whether it is true or not.
+fn claims(token: &str) -> Value {
+    jsonwebtoken::dangerous::insecure_decode::<Value>(token).unwrap().claims
+}
+
+/// The claims changed, the signature left.
+fn tampered(token: &str) -> String {
+    let parts: Vec<_> = token.split('.').collect();
+    let other = forge(Algorithm::HS256, "any", &json!({"sub": "somebody"}), "any");
+    format!("{}.{}.{}", parts[0], other.split('.').nth(1).unwrap(), parts[2])
+}
+
+/// `alg: none`, in the words of its inventors.
+fn unsigned(kid: &str, claims: &Value) -> String {
+    let signed = forge(Algorithm::HS256, kid, claims, "any");
+    let body = signed.split('.').nth(1).unwrap();
+    // {"alg":"none","typ":"at+jwt"}
+    format!("eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.{body}.")
 }

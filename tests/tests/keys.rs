@@ -95,6 +95,10 @@ on_both_engines! {
         app.clock.advance(60);
         assert_eq!((history(&app, &old["key"]).await, history(&app, &new["key"]).await), (401, 200));
         assert_eq!(ann.request(Method::POST, &path).send().await.unwrap().status(), 200, "no body is one, too");
+        let at_once = ann.request(Method::POST, &path).json(&json!({"overlap_seconds": 0})).send().await.unwrap();
+        assert_eq!(at_once.headers()["cache-control"], "no-store");
+        let newest: Value = at_once.json().await.unwrap();
+        assert_eq!((history(&app, &new["key"]).await, history(&app, &newest["key"]).await), (401, 200));
     }
 
     async fn no_key_makes_a_mightier_one(app: TestApp) {
@@ -106,6 +110,14 @@ on_both_engines! {
         };
         assert_eq!(make(json!(["account"])).await.unwrap().status(), 403);
         assert_eq!(make(json!(["chat:read"])).await.unwrap().status(), 201);
+        let mighty = created(&ann, json!({"name": "mighty", "scopes": ["account", "chat:read"]})).await;
+        let path = format!("/api/v1/keys/{}/rotate", mighty["id"].as_str().unwrap());
+        assert_eq!(with(&app, &key["key"], Method::POST, &path).await, 403, "nor gets hold of one");
+        assert_eq!(with(&app, &mighty["key"], Method::GET, "/api/v1/users/me").await, 200);
+        let brief = created(&ann, json!({"name": "brief", "scopes": ["keys"], "expires_in_days": 1})).await;
+        let make = app.request(Method::POST, "/api/v1/keys").header("x-api-key", brief["key"].as_str().unwrap());
+        let made = make.json(&json!({"name": "made", "scopes": ["keys"]})).send().await.unwrap();
+        assert_eq!(made.json::<Value>().await.unwrap()["expires_at"], brief["expires_at"], "nor one that outlives it");
         for body in [
             json!({"name": ""}), json!({"name": "x", "scopes": []}), json!({"name": "x", "scopes": ["root"]}),
             json!({"name": "x", "expires_in_days": 0}), json!({"name": "x", "expires_in_days": 3_651}), json!({}),
@@ -135,7 +147,7 @@ on_both_engines! {
         assert_eq!((&before["keys"][0]["kty"], &before["keys"][0]["alg"]), (&json!("OKP"), &json!("EdDSA")));
         app.clock.advance(1);
         let secret = api::SecretKey::try_from("a secret that is good for tests alone".to_owned()).unwrap();
-        let kid = app.operator().rotate_signing_key(&secret).await.unwrap();
+        let kid = app.operator().rotate_signing_key(&secret, false).await.unwrap();
         let heard = async { while jwks().await["keys"].as_array().unwrap().len() == 1 { tokio::task::yield_now().await; } };
         tokio::time::timeout(Duration::from_secs(1), heard).await.unwrap();
         assert!(jwks().await.to_string().contains(&kid.to_string()));
@@ -148,7 +160,9 @@ on_both_engines! {
         let status = async |who: &Persona<'_>, method: Method, path: &str| {
             who.request(method, &format!("/api/v1/users/{path}")).send().await.unwrap().status().as_u16()
         };
+        let lost = ann.refresh().await.ok().unwrap();
         assert_eq!(status(&boss, Method::PUT, "ann@example.com/roles/auditor").await, 204);
+        assert_eq!(ann.refresh().await.ok().unwrap().refresh_token, lost.refresh_token, "a role ends no sign-in");
         let shown = boss.request(Method::GET, "/api/v1/users/ann@example.com").send().await.unwrap();
         assert_eq!(shown.json::<Value>().await.unwrap()["roles"], json!(["auditor"]));
         assert_eq!(status(&boss, Method::DELETE, "ann@example.com/roles/auditor").await, 204);

@@ -251,11 +251,14 @@ on_both_engines! {
             let answer = who.request(Method::PATCH, "/api/v1/users/me").json(&body).send().await.unwrap();
             (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
         };
-        let (status, body) = change(&ann, json!({"name": "Ann B.", "username": "Annie"})).await;
+        let (status, body) = change(&ann, json!({"name": "Ann B.", "username": "Annie", "current_password": PASSWORD})).await;
         assert_eq!((status, &body["name"], &body["username"]), (200, &json!("Ann B."), &json!("Annie")));
         let bob = app.user("bob").await;
-        assert_eq!(change(&bob, json!({"username": "ANNIE"})).await.0, 409);
-        assert_eq!(change(&ann, json!({"username": "annie"})).await.0, 200, "another spelling of one's own");
+        assert_eq!(change(&bob, json!({"username": "ANNIE", "current_password": PASSWORD})).await.0, 409);
+        let respelt = json!({"username": "annie", "current_password": PASSWORD});
+        assert_eq!(change(&ann, respelt).await.0, 200, "another spelling of one's own");
+        assert_eq!(change(&ann, json!({"name": "Ann"})).await.0, 200, "nobody signs in with that");
+        assert_eq!(change(&ann, json!({"username": "new"})).await.0, 403, "without the password");
         assert_eq!(change(&ann, json!({"email": "new@example.com"})).await.0, 403, "without the password");
         let (status, _) = change(&ann, json!({"email": "new@example.com", "current_password": PASSWORD})).await;
         assert_eq!(status, 200);

@@ -31,6 +31,15 @@ async fn a_wrong_setting_is_named_and_not_repeated() {
         ("NATS_URL", vec![]),
         ("SECRET_KEY", vec![("DATABASE_URL", "postgres://127.0.0.1:1/none")]),
         ("SECRET_KEY", vec![("COLLOQUY_LISTEN", "0.0.0.0:0")]),
+        ("ALGORITHM", vec![]),
+        ("REFRESH_TOKEN_EXPIRE_DAYS", vec![]),
+        ("REFRESH_TOKEN_MAX_LIFETIME_DAYS", vec![]),
+        ("REFRESH_TOKEN_LEEWAY_SECONDS", vec![]),
+        ("AUTH_PASSWORD_POLICY", vec![]),
+        ("RATE_LIMIT_SIGN_IN", vec![]),
+        ("API_KEY", vec![]),
+        ("TRUSTED_PROXIES", vec![]),
+        ("COLLOQUY_DEV_ADMIN", vec![]),
     ] {
         let mut binary = Colloquy::builder().env(name, wrong);
         for (other, value) in others {
@@ -40,6 +49,21 @@ async fn a_wrong_setting_is_named_and_not_repeated() {
         assert!(!output.status.success(), "{name}");
         assert!(said(&output).contains(name), "{name} is not named: {}", said(&output));
         assert!(!said(&output).contains(wrong), "{name} is repeated: {}", said(&output));
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_is_out_of_bounds_is_named() {
+    for (name, number) in [
+        ("REFRESH_TOKEN_EXPIRE_DAYS", "0"),
+        ("REFRESH_TOKEN_EXPIRE_DAYS", "366"),
+        ("REFRESH_TOKEN_MAX_LIFETIME_DAYS", "6"),
+        ("REFRESH_TOKEN_LEEWAY_SECONDS", "61"),
+        ("ACCESS_TOKEN_EXPIRE_MINUTES", "0"),
+        ("RATE_LIMIT_SIGN_IN", "0/minute"),
+    ] {
+        let output = Colloquy::builder().env(name, number).run(["serve"]).await;
+        assert!(!output.status.success() && said(&output).contains(name), "{name}: {}", said(&output));
     }
 }
 

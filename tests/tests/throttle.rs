@@ -1,13 +1,20 @@
 //! How often one may try to sign in: one answer of all nodes, on both engines.
 #![expect(clippy::unwrap_used, reason = "a test's words are its panics")]
 
-use api::{Admission, Throttle};
+use std::time::Duration;
+
+use api::{Admission, Guess, Throttle, Ticket};
 use domain::Timestamp;
+use domain::ids::UserId;
 use domain::limit::{Backoff, Rate};
 use futures::future::join_all;
-use store::Db;
+use reqwest::Method;
+use reqwest::header::HeaderValue;
+use serde_json::json;
 use store::limits::{Kept, Limits};
-use tests::{Stage, on_both_engines};
+use store::{Db, Tx};
+use tests::app::Options;
+use tests::{Stage, TestApp, on_both_engines};
 
 const SECRET: &[u8] = b"a secret that is good for tests alone";
 const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
@@ -27,33 +34,52 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 /// Tries, and fails; how long to wait where it was not admitted.
-async fn fail(throttle: &Throttle, ip: &str, name: &str, now: Timestamp) -> Result<(), u32> {
-    match throttle.admit(Some(ip), name, now).await.unwrap() {
+async fn fail<'a>(throttle: &Throttle, ip: &str, guess: impl Into<Guess<'a>>, now: Timestamp) -> Result<(), u32> {
+    match throttle.admit(Some(ip), guess, now).await.unwrap() {
         Admission::Admitted(_) => Ok(()),
         Admission::Refused { retry_after_seconds } => Err(retry_after_seconds),
     }
 }
 
-async fn succeed(throttle: &Throttle, ip: &str, name: &str, now: Timestamp) {
-    let Admission::Admitted(ticket) = throttle.admit(Some(ip), name, now).await.unwrap() else {
-        unreachable!("{name} was refused")
-    };
+/// Tries; how it ends is not known yet.
+async fn begin<'a>(throttle: &Throttle, ip: &str, guess: impl Into<Guess<'a>>, now: Timestamp) -> Ticket {
+    match throttle.admit(Some(ip), guess, now).await.unwrap() {
+        Admission::Admitted(ticket) => ticket,
+        Admission::Refused { .. } => unreachable!("{ip} was refused"),
+    }
+}
+
+async fn succeed<'a>(throttle: &Throttle, ip: &str, guess: impl Into<Guess<'a>>, now: Timestamp) {
+    let ticket = begin(throttle, ip, guess, now).await;
     throttle.succeeded(ticket, now).await.unwrap();
 }
 
 /// Fails with a name until one has to wait.
-async fn lock_out(throttle: &Throttle, ip: &str, name: &str, now: Timestamp) {
+async fn lock_out<'a>(throttle: &Throttle, ip: &str, guess: impl Into<Guess<'a>>, now: Timestamp) {
+    let guess = guess.into();
     for _ in 0..=Backoff::FREE {
-        assert_eq!(fail(throttle, ip, name, now).await, Ok(()));
+        assert_eq!(fail(throttle, ip, guess, now).await, Ok(()));
     }
-    assert_eq!(fail(throttle, ip, name, now).await, Err(2));
+    assert_eq!(fail(throttle, ip, guess, now).await, Err(2));
+}
+
+/// Nobody else writes down a limit while it lasts.
+async fn hold(db: &Db) -> Tx {
+    match db {
+        Db::Sqlite(file) => Tx::Sqlite(file.write.begin_with("begin immediate").await.unwrap()),
+        Db::Postgres(postgres) => {
+            let mut tx = postgres.pool.begin().await.unwrap();
+            sqlx::query("lock table limits in exclusive mode").execute(&mut *tx).await.unwrap();
+            Tx::Postgres(tx)
+        }
+    }
 }
 
 on_both_engines! {
     async fn an_address_has_its_rate_over_all_nodes_however_many_try_at_once(stage: Stage) {
         let nodes = nodes(&stage, "10/minute");
         let names: Vec<String> = (0..60).map(|number| format!("user {number}")).collect();
-        let attempts = names.iter().zip(nodes.iter().cycle()).map(|(name, node)| fail(node, "10.0.0.1", name, NOW));
+        let attempts = names.iter().zip(nodes.iter().cycle()).map(|(name, node)| fail(node, "10.0.0.1", name.as_str(), NOW));
         let outcomes = join_all(attempts).await;
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 10);
         assert!(outcomes.iter().filter_map(|outcome| outcome.err()).all(|wait| wait == 60));
@@ -145,6 +171,98 @@ on_both_engines! {
         assert!(matches!(refused, Admission::Refused { retry_after_seconds: 2 }));
     }
 
+    async fn guesses_at_an_account_and_under_a_name_that_reads_like_its_id_count_apart(stage: Stage) {
+        let [one, other] = nodes(&stage, "1000/minute");
+        let victim = UserId::from(uuid::Uuid::from_u128(7));
+        let namesake = victim.to_string();
+        lock_out(&one, "10.0.0.1", victim, NOW).await;
+        succeed(&other, "10.0.0.1", namesake.as_str(), NOW).await;
+        assert_eq!(fail(&other, "10.0.0.1", victim, NOW).await, Err(2));
+        lock_out(&one, "10.0.0.2", namesake.as_str(), NOW).await;
+        // That the namesake signed in from here makes it no address of the victim.
+        assert_eq!(fail(&one, "10.0.0.3", victim, NOW).await, Err(2));
+        succeed(&one, "10.0.0.3", victim, at(2)).await;
+        assert_eq!(fail(&one, "10.0.0.2", namesake.as_str(), NOW).await, Err(2));
+
+        let named = [namesake.clone(), format!("password of user: {namesake}")].map(|name| one.identifier(name.as_str()));
+        assert!(!named.contains(&one.identifier(victim)));
+        assert_eq!(one.identifier(victim), other.identifier(victim));
+        assert_eq!(Guess::from(victim), Guess::Password(victim));
+    }
+
+    async fn what_was_no_guess_is_withdrawn_from_the_name_and_not_from_the_address(stage: Stage) {
+        let [one, other] = nodes(&stage, "20/minute");
+        for _ in 0..8 {
+            let ticket = begin(&one, "10.0.0.1", "ann", NOW).await;
+            other.withdraw(ticket, NOW).await.unwrap();
+        }
+        lock_out(&one, "10.0.0.1", "ann", NOW).await;
+        // Nor does one wait for what was withdrawn when it would have cost a wait.
+        for _ in 0..3 {
+            let ticket = begin(&one, "10.0.0.1", "ann", at(2)).await;
+            assert_eq!(fail(&one, "10.0.0.1", "ann", at(2)).await, Err(4));
+            one.withdraw(ticket, at(3)).await.unwrap();
+        }
+        assert_eq!(fail(&one, "10.0.0.1", "ann", at(3)).await, Ok(()));
+        assert_eq!(fail(&one, "10.0.0.1", "ann", at(3)).await, Err(4));
+        // From the address were tried 8, 6, 3 and 1.
+        for _ in 18..20 {
+            assert_eq!(fail(&one, "10.0.0.1", "bob", at(3)).await, Ok(()));
+        }
+        assert_eq!(fail(&one, "10.0.0.1", "bob", at(3)).await, Err(57));
+    }
+
+    async fn what_is_withdrawn_after_somebody_signed_in_changes_nothing(stage: Stage) {
+        let [one, other] = nodes(&stage, "1000/minute");
+        let ticket = begin(&one, "10.0.0.1", "ann", NOW).await;
+        succeed(&other, "10.0.0.1", "ann", NOW).await;
+        one.withdraw(ticket, NOW).await.unwrap();
+        lock_out(&other, "10.0.0.2", "ann", NOW).await;
+        let off = Throttle::new(stage.another_db(), None, SECRET);
+        off.withdraw(begin(&off, "10.0.0.2", "ann", NOW).await, NOW).await.unwrap();
+        assert_eq!(fail(&other, "10.0.0.2", "ann", NOW).await, Err(2));
+    }
+
+    async fn an_address_registers_at_its_rate_over_all_nodes_and_signs_in_apart(stage: Stage) {
+        let nodes = nodes(&stage, "3/minute");
+        let register = async |node: &Throttle, ip, now| node.admit_registration(ip, now).await.unwrap();
+        let attempts = nodes.iter().cycle().take(12).map(|node| register(node, Some("10.0.0.1"), NOW));
+        let outcomes = join_all(attempts).await;
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
+        assert!(outcomes.iter().filter_map(|outcome| outcome.err()).all(|wait| wait == 60));
+
+        let [one, other] = nodes;
+        assert_eq!(register(&one, Some("10.0.0.1"), at(59)).await, Err(1));
+        assert_eq!(register(&one, Some("10.0.0.1"), at(60)).await, Ok(()));
+        for _ in 0..3 {
+            assert_eq!(register(&one, Some("2001:db8::1"), NOW).await, Ok(()));
+            assert_eq!(fail(&one, "10.0.0.1", "ann", NOW).await, Ok(()));
+        }
+        assert_eq!(register(&other, Some("2001:db8::2"), NOW).await, Err(60), "it is the same network");
+        let off = Throttle::new(stage.another_db(), None, SECRET);
+        for _ in 0..9 {
+            assert_eq!(register(&one, None, NOW).await, Ok(()));
+            assert_eq!(register(&off, Some("10.0.0.1"), NOW).await, Ok(()));
+        }
+    }
+
+    async fn who_is_refused_waits_for_nobody_and_writes_nothing(stage: Stage) {
+        let [one, other] = nodes(&stage, "6/minute");
+        lock_out(&one, "10.0.0.1", "ann", NOW).await;
+        for _ in 0..6 {
+            assert_eq!(one.admit_registration(Some("10.0.0.1"), NOW).await.unwrap(), Ok(()));
+        }
+        let held = hold(stage.log.db()).await;
+        let refused = async {
+            assert_eq!(fail(&other, "10.0.0.2", "ann", NOW).await, Err(2));
+            assert_eq!(fail(&other, "10.0.0.1", "bob", NOW).await, Err(60));
+            assert_eq!(other.admit_registration(Some("10.0.0.1"), NOW).await.unwrap(), Err(60));
+        };
+        tokio::time::timeout(Duration::from_secs(5), refused).await.unwrap();
+        held.commit().await.unwrap();
+        assert_eq!(fail(&other, "10.0.0.2", "bob", NOW).await, Ok(()));
+    }
+
     async fn off_admits_all_and_remembers_nothing(stage: Stage) {
         let off = Throttle::new(stage.log.db().clone(), None, SECRET);
         for _ in 0..100 {
@@ -195,8 +313,25 @@ on_both_engines! {
         limits.decide(&["old"], NOW, keep).await.unwrap().unwrap();
         assert_eq!(limits.decide(&["old"], NOW, read).await.unwrap(), Err(vec!["x".to_owned()]));
         for _ in 0..256 {
-            limits.decide(&["other"], at(20), read).await.unwrap().unwrap_err();
+            limits.decide(&["other"], at(20), keep).await.unwrap().unwrap();
         }
         assert_eq!(limits.decide(&["old"], NOW, read).await.unwrap(), Err(vec![String::new()]));
     }
+}
+
+#[tokio::test]
+async fn who_writes_what_is_no_text_into_a_header_is_not_taken_for_the_proxy() {
+    let (rate, proxies) = ("1/minute".parse().unwrap(), "127.0.0.1".parse().unwrap());
+    let options = Options { sign_in_rate: Some(rate), trusted_proxies: proxies, ..Options::default() };
+    let app = TestApp::start(Stage::sqlite().await, options).await;
+    let status = async |name: &str, forwarded: &[u8]| {
+        let body = json!({"email": name, "password": "not-the-password"});
+        let request = app.request(Method::POST, "/api/v1/users/login").json(&body);
+        let request = request.header("x-forwarded-for", HeaderValue::from_bytes(forwarded).unwrap());
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status("ann@example.com", b"\xff\xfe, 192.0.2.1").await, 401);
+    assert_eq!(status("bob@example.com", b"m\xc3\xbcll, 192.0.2.2").await, 401);
+    assert_eq!(status("cat@example.com", b"192.0.2.1").await, 429);
+    assert_eq!(status("cat@example.com", b"\xff, 192.0.2.2").await, 429);
 }

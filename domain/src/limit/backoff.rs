@@ -31,6 +31,20 @@ impl Backoff {
         Ok(())
     }
 
+    /// Takes back the failure of an attempt that was admitted at that moment and then came to nothing: neither it nor a
+    /// wait that it caused counts.
+    pub fn withdraw(&mut self, admitted: Timestamp) {
+        let failures = self.failures.saturating_sub(1);
+        if failures == 0 {
+            *self = Self::default();
+            return;
+        }
+        // It was admitted, so nobody had to wait then: whoever waits now does for it, or for one that came after it.
+        let wait = if self.last == admitted { 0 } else { wait_after(failures) };
+        let blocked_until = self.blocked_until.min(self.last.plus_seconds(wait));
+        *self = Self { failures, blocked_until, last: self.last };
+    }
+
     /// When it is as if nothing had happened.
     #[must_use]
     pub const fn expires_at(&self) -> Timestamp {
@@ -82,6 +96,43 @@ mod tests {
         let mut backoff = old;
         assert_eq!(backoff.admit(old.expires_at()), Ok(()));
         assert_eq!(backoff.failures, 1);
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_as_if_it_had_never_been() {
+        let (mut backoff, mut now) = (Backoff::default(), NOW);
+        for wait in [0, 0, 0, 0, 0, 2, 4, 8] {
+            for _ in 0..3 {
+                assert_eq!(backoff.admit(now), Ok(()));
+                backoff.withdraw(now);
+            }
+            assert_eq!(backoff.admit(now), Ok(()));
+            now = now.plus_seconds(wait);
+            if wait > 0 {
+                assert_eq!(backoff.admit(Timestamp::from_micros(now.as_micros() - 1)), Err(now));
+            }
+        }
+        assert_eq!(backoff.failures, 8);
+    }
+
+    #[test]
+    fn who_withdraws_late_leaves_the_wait_that_one_failure_less_costs() {
+        let first = Backoff { failures: 6, blocked_until: NOW.plus_seconds(2), last: NOW };
+        let mut backoff = first;
+        assert_eq!(backoff.admit(NOW.plus_seconds(2)), Ok(()));
+        backoff.withdraw(NOW);
+        assert_eq!(backoff, Backoff { blocked_until: NOW.plus_seconds(4), last: NOW.plus_seconds(2), ..first });
+        assert_eq!(backoff.admit(NOW.plus_seconds(3)), Err(NOW.plus_seconds(4)));
+    }
+
+    #[test]
+    fn who_withdraws_what_is_forgotten_changes_nothing() {
+        let mut backoff = Backoff::default();
+        backoff.withdraw(NOW);
+        assert_eq!(backoff, Backoff::default());
+        assert_eq!(backoff.admit(NOW), Ok(()));
+        backoff.withdraw(NOW);
+        assert_eq!(backoff, Backoff::default());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Each generation of the token has exactly one successor. What is presented is judged once, by [`Token::verdict`].
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -160,8 +161,8 @@ pub struct Family {
     pub number: u32,
     current: Option<Generation>,
     before: Option<Rotated>,
-    /// All that were rotated.
-    past: BTreeSet<Digest>,
+    /// All that were rotated; shared, as states are copied often.
+    past: Arc<BTreeSet<Digest>>,
     from: Origin,
     refused: BTreeSet<RefuseReason>,
 }
@@ -248,7 +249,7 @@ impl Lifetime {
 
 impl Family {
     fn new(user: UserId, expires_at: Timestamp, epoch: u32, current: Option<Generation>, from: Origin) -> Self {
-        let (past, refused) = (BTreeSet::new(), BTreeSet::new());
+        let (past, refused) = (Arc::default(), BTreeSet::new());
         Self { user, epoch, expires_at, number: 0, current, before: None, past, from, refused }
     }
 
@@ -256,7 +257,9 @@ impl Family {
         self.is_current(digest) || self.past.contains(digest)
     }
 
-    fn is_current(&self, digest: &Digest) -> bool {
+    /// Whether it is the digest of the newest token.
+    #[must_use]
+    pub fn is_current(&self, digest: &Digest) -> bool {
         self.current.is_some_and(|current| current.digest == *digest)
     }
 
@@ -306,7 +309,7 @@ impl Family {
         match event {
             TokenEvent::TokenRotated { number, refresh, at, user: _ } => {
                 self.before = self.current.map(|current| Rotated { digest: current.digest, at });
-                self.past.extend(self.before.map(|before| before.digest));
+                Arc::make_mut(&mut self.past).extend(self.before.map(|before| before.digest));
                 (self.number, self.current) = (number, Some(refresh));
             }
             TokenEvent::TokenAnomalyNoticed { from, .. } => self.from = from,

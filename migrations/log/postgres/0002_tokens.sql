@@ -4,12 +4,14 @@ create table refresh_successors (
     family     uuid   not null,
     generation bigint not null,
     owner      uuid   not null,
+    epoch      bigint not null,
     sealed     bytea,
     made_at    bigint not null,
     seen_at    bigint,
     primary key (family, generation)
 );
 create index refresh_successors_by_age on refresh_successors (made_at);
+create index refresh_successors_sealed on refresh_successors (made_at) where sealed is not null;
 create index refresh_successors_of_owner on refresh_successors (owner);
 
 -- Keys that sign access tokens, sealed with the service's secret.

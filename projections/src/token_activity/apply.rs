@@ -1,7 +1,6 @@
 //! Events in: a batch is folded in memory, then written in a few statements.
 
 use domain::ids::{TokenId, UserId};
-use domain::token::notice::NoticeEvent;
 use domain::user::UserEvent;
 use domain::{Event, Metadata, Timestamp};
 use store::{StoreError, Tx, on_tx};
@@ -37,7 +36,7 @@ fn activity(change: &Change, what: Description, metadata: Metadata) -> Activity 
         user: what.user,
         username: None,
         token: what.token,
-        actor: metadata.user.or_else(|| reader(&change.event)),
+        actor: metadata.user,
         actor_session: metadata.session,
         actor_key: metadata.key,
         outcome: what.kind.outcome(),
@@ -46,25 +45,6 @@ fn activity(change: &Change, what: Description, metadata: Metadata) -> Activity 
         user_agent: metadata.user_agent,
         request_id: metadata.request_id,
         node: metadata.node,
-    }
-}
-
-/// Who read, where the request says nothing of it.
-const fn reader(event: &Event) -> Option<UserId> {
-    match event {
-        Event::Notice(_, NoticeEvent::AuditRead { by, .. }) => Some(*by),
-        Event::Notice(
-            _,
-            NoticeEvent::SignInFailed { .. }
-            | NoticeEvent::UnknownTokenPresented { .. }
-            | NoticeEvent::SigningKeyRotated { .. },
-        )
-        | Event::User(..)
-        | Event::Claim(..)
-        | Event::Token(..)
-        | Event::ApiKey(..)
-        | Event::Conversation(..)
-        | Event::Message(..) => None,
     }
 }
 

@@ -74,8 +74,8 @@ impl Fold {
                 user: *user,
                 at: change.at,
                 expires_at: refresh.map_or(*expires_at, |refresh| refresh.idle_until.min(*expires_at)),
-                ip: known(&from.ip).or_else(|| metadata.ip.clone()),
-                user_agent: known(&from.user_agent).or_else(|| metadata.user_agent.clone()),
+                ip: known(&from.ip).map(str::to_owned).or_else(|| metadata.ip.clone()),
+                user_agent: known(&from.user_agent).map(str::to_owned).or_else(|| metadata.user_agent.clone()),
                 position: change.position.get(),
             }),
             TokenEvent::TokenRotated { refresh, at, user: _, number: _ } => {
@@ -104,7 +104,7 @@ impl Fold {
     }
 }
 
-/// The first version of a sign-in's event did not say from where.
-fn known(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
+/// From where, if that was said: the first version of a sign-in's event does not, and not every program has a name.
+pub(super) fn known(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }

@@ -1,7 +1,7 @@
 //! Questions out: somebody's sign-ins and keys.
 
 use domain::Timestamp;
-use domain::ids::{TokenId, UserId};
+use domain::ids::UserId;
 use sqlx::FromRow;
 use store::{Db, StoreError, on};
 use uuid::Uuid;
@@ -11,32 +11,21 @@ use super::{Key, SignIn};
 /// Nobody looks through more devices or keys than that at once.
 const MOST: i64 = 1_000;
 
-const SIGN_IN: &str = "select id, user_id, started_at, last_used_at, expires_at, ip, user_agent, ended_at, \
-                       ended_reason from sign_ins";
-
 /// Where somebody is signed in now, the newest sign-in first.
 pub async fn sign_ins_of(db: &Db, user: UserId, now: Timestamp) -> Result<Vec<SignIn>, StoreError> {
-    let sql = format!(
-        "{SIGN_IN} where user_id = $1 and ended_at is null and expires_at > $2 order by position desc limit $3"
-    );
+    let sql = "select id, user_id, started_at, last_used_at, expires_at, ip, user_agent from sign_ins \
+               where user_id = $1 and ended_at is null and expires_at > $2 order by position desc limit $3";
     let user = Uuid::from(user);
     let rows: Vec<SignInRow> = on!(db, pool => {
-        sqlx::query_as(&sql).bind(user).bind(now.as_micros()).bind(MOST).fetch_all(pool).await
+        sqlx::query_as(sql).bind(user).bind(now.as_micros()).bind(MOST).fetch_all(pool).await
     })?;
     Ok(rows.into_iter().map(SignIn::from).collect())
 }
 
-/// One sign-in, whether it goes on or not.
-pub async fn sign_in(db: &Db, id: TokenId) -> Result<Option<SignIn>, StoreError> {
-    let sql = format!("{SIGN_IN} where id = $1");
-    let row: Option<SignInRow> = on!(db, pool => sqlx::query_as(&sql).bind(Uuid::from(id)).fetch_optional(pool).await)?;
-    Ok(row.map(SignIn::from))
-}
-
-/// Somebody's keys, those that are revoked or expired too, the newest first.
+/// Somebody's keys: first those that are not revoked, then the others; of each the newest first.
 pub async fn keys_of(db: &Db, user: UserId) -> Result<Vec<Key>, StoreError> {
     let sql = "select id, user_id, name, scopes, created_at, expires_at, rotated_at, revoked_at from api_keys \
-               where user_id = $1 order by position desc limit $2";
+               where user_id = $1 order by revoked_at is not null, position desc limit $2";
     let user = Uuid::from(user);
     let rows: Vec<KeyRow> = on!(db, pool => sqlx::query_as(sql).bind(user).bind(MOST).fetch_all(pool).await)?;
     Ok(rows.into_iter().map(Key::from).collect())
@@ -51,8 +40,6 @@ struct SignInRow {
     expires_at: i64,
     ip: Option<String>,
     user_agent: Option<String>,
-    ended_at: Option<i64>,
-    ended_reason: Option<String>,
 }
 
 impl From<SignInRow> for SignIn {
@@ -65,8 +52,6 @@ impl From<SignInRow> for SignIn {
             expires_at: Timestamp::from_micros(row.expires_at),
             ip: row.ip,
             user_agent: row.user_agent,
-            ended_at: row.ended_at.map(Timestamp::from_micros),
-            ended_reason: row.ended_reason,
         }
     }
 }

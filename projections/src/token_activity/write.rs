@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Activity;
 use super::describe::scopes;
-use super::fold::{Fold, Issued};
+use super::fold::{Fold, Issued, known};
 
 pub(super) async fn write(tx: &mut Tx, fold: Fold) -> Result<(), StoreError> {
     bulk::execute(tx, ADD, &activity_columns(&fold.activity)).await?;
@@ -79,8 +79,8 @@ fn rotated_columns(fold: &Fold) -> [Column<'_>; 3] {
 fn moved_columns(fold: &Fold) -> [Column<'_>; 3] {
     [
         Column::Uuid(fold.moved.keys().copied().map(Uuid::from).collect()),
-        Column::Text(fold.moved.values().map(|it| it.ip.as_str()).collect()),
-        Column::Text(fold.moved.values().map(|it| it.user_agent.as_str()).collect()),
+        Column::OptionalText(fold.moved.values().map(|it| known(&it.ip)).collect()),
+        Column::OptionalText(fold.moved.values().map(|it| known(&it.user_agent)).collect()),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Keys that programs show: looked up once, then remembered for a while.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::ids::{ApiKeyId, UserId};
@@ -15,7 +16,11 @@ use crate::tokens::{PresentedKey, digest_of};
 
 /// Remembers keys that were looked up. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct ApiKeys(moka::sync::Cache<ApiKeyId, Arc<Known>>);
+pub struct ApiKeys {
+    known: moka::sync::Cache<ApiKeyId, Arc<Known>>,
+    /// How often a key has changed: what was looked up meanwhile is not kept.
+    changes: Arc<AtomicU64>,
+}
 
 #[derive(Debug)]
 struct Known {
@@ -25,12 +30,13 @@ struct Known {
 }
 
 const KEYS: u64 = 10_000;
-/// A rotated key's new secret is looked up at once; its old one may be good this much longer than said.
+/// A change that this node never hears of is seen after so long.
 const KEPT: Duration = Duration::from_secs(30);
 
 impl Default for ApiKeys {
     fn default() -> Self {
-        Self(moka::sync::Cache::builder().max_capacity(KEYS).time_to_live(KEPT).build())
+        let known = moka::sync::Cache::builder().max_capacity(KEYS).time_to_live(KEPT).build();
+        Self { known, changes: Arc::default() }
     }
 }
 
@@ -43,12 +49,21 @@ impl ApiKeys {
             let key = known.key.with_secret(digest, now)?;
             (!app.revocations.has_ended_key(id, key.user, known.epoch)).then(|| key.clone())
         };
-        if let Some(key) = self.0.get(&id).and_then(|known| good(&known)) {
+        if let Some(key) = self.known.get(&id).and_then(|known| good(&known)) {
             return Ok(Some((id, key)));
         }
+        let changes = self.changes.load(Ordering::SeqCst);
         let Some(known) = look_up(app, id).await?.map(Arc::new) else { return Ok(None) };
-        self.0.insert(id, known.clone());
+        if changes == self.changes.load(Ordering::SeqCst) {
+            self.known.insert(id, known.clone());
+        }
         Ok(good(&known).map(|key| (id, key)))
+    }
+
+    /// A key has changed.
+    pub(crate) fn forget(&self, id: ApiKeyId) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.known.invalidate(&id);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::Metadata;
-use domain::ids::UserId;
+use domain::ids::{TokenId, UserId};
 use domain::values::PasswordPolicy;
 use nats::Bus;
 use projections::ReadModels;
@@ -17,7 +17,7 @@ use crate::commands::Standing;
 use crate::own_writes::OwnWrites;
 use crate::passwords::Passwords;
 use crate::problem::Problem;
-use crate::throttle::{Admission, Throttle, Ticket};
+use crate::throttle::{Admission, Guess, Throttle, Ticket};
 use crate::tokens::{AccessTokens, RefreshTokens, Revocations};
 use crate::unknown_tokens::UnknownTokens;
 
@@ -87,17 +87,59 @@ impl App {
         self.0.executor.clock()
     }
 
-    /// What this node knows at once of sign-ins that have ended; the others hear of it by the feed.
-    pub(crate) async fn end_all(&self, user: UserId, left: &Standing) {
-        self.revocations.end_all(user, left.epoch, left.kept, self.clock().now());
-        self.refresh_tokens.forget_all(user, left.kept).await;
+    /// What this node knows at once of a sign-in that has ended; the others hear of it by the feed.
+    pub(crate) async fn end_sign_in(&self, id: TokenId) {
+        self.revocations.end_sign_in(id, self.clock().now());
+        self.refresh_tokens.forget(id).await;
     }
 
-    /// Lets somebody try a password, unless too many were tried from there, or under that name.
-    pub(crate) async fn admit_guess(&self, metadata: &Metadata, name: &str) -> Result<Ticket, Problem> {
-        match self.throttle.admit(metadata.ip.as_deref(), name, self.clock().now()).await? {
+    /// The same of all sign-ins that were begun before an account came to stand so.
+    pub(crate) async fn end_all(&self, user: UserId, left: &Standing) {
+        self.revocations.end_all(user, left.epoch, left.kept, self.clock().now());
+        self.refresh_tokens.forget_older(user, left.epoch, left.kept).await;
+    }
+
+    /// Lets somebody register, unless too many wait, or too many came from there.
+    pub(crate) async fn admit_registration(&self, metadata: &Metadata) -> Result<(), Problem> {
+        self.passwords.have_room()?;
+        let admitted = self.throttle.admit_registration(metadata.ip.as_deref(), self.clock().now()).await?;
+        admitted.map_err(Problem::TooManySignIns)
+    }
+
+    /// Lets somebody try a password, unless too many wait, or too many were tried from there, or under that name.
+    pub(crate) async fn admit_guess(
+        &self,
+        metadata: &Metadata,
+        guess: impl Into<Guess<'_>>,
+    ) -> Result<Ticket, Problem> {
+        self.passwords.have_room()?;
+        match self.throttle.admit(metadata.ip.as_deref(), guess, self.clock().now()).await? {
             Admission::Admitted(ticket) => Ok(ticket),
             Admission::Refused { retry_after_seconds } => Err(Problem::TooManySignIns(retry_after_seconds)),
+        }
+    }
+}
+
+/// What a guess at a password came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guessed {
+    Right,
+    Wrong,
+    /// It was never compared.
+    Nothing,
+}
+
+impl App {
+    /// Counts a guess as what it was. Whoever was right is not told otherwise because this could not be written down.
+    pub(crate) async fn settle_guess(&self, ticket: Ticket, guess: Guessed) {
+        let now = self.clock().now();
+        let settled = match guess {
+            Guessed::Right => self.throttle.succeeded(ticket, now).await,
+            Guessed::Wrong => Ok(()),
+            Guessed::Nothing => self.throttle.withdraw(ticket, now).await,
+        };
+        if let Err(error) = settled {
+            tracing::warn!(cause = store::in_full(&error), "a guess still counts as wrong");
         }
     }
 }

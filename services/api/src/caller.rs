@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use axum::http::HeaderMap;
 use axum::http::header;
 use axum::http::request::Parts;
-use domain::Metadata;
 use domain::ids::{ApiKeyId, TokenId, UserId};
 use domain::user::User;
 use domain::values::{Role, Scope};
+use domain::{Metadata, Timestamp};
 
 use crate::app::App;
 use crate::extract::Context;
@@ -22,6 +22,8 @@ pub(crate) struct Caller {
     /// The sign-in; none for a program.
     pub(crate) session: Option<TokenId>,
     pub(crate) scopes: Scopes,
+    /// When the key that was shown ends.
+    pub(crate) key_ends: Option<Timestamp>,
     /// As the account stands now; looked up only where roles matter.
     roles: BTreeSet<Role>,
     pub(crate) metadata: Metadata,
@@ -41,6 +43,10 @@ impl Scopes {
             Self::Only(scopes) => scopes.contains(&scope),
         }
     }
+
+    pub(crate) fn include_all(&self, scopes: &BTreeSet<Scope>) -> bool {
+        scopes.iter().all(|scope| self.include(*scope))
+    }
 }
 
 /// Who was proven to ask, and by what.
@@ -48,6 +54,7 @@ pub(crate) struct Identity {
     pub(crate) user: UserId,
     session: Option<TokenId>,
     key: Option<ApiKeyId>,
+    key_ends: Option<Timestamp>,
     scopes: Scopes,
 }
 
@@ -64,7 +71,7 @@ impl Identity {
 
 impl Caller {
     pub(crate) async fn admit(app: &App, parts: &Parts, scope: Scope, role: Option<Role>) -> Result<Self, Problem> {
-        let Identity { user, session, key, scopes } = identify(app, &parts.headers).await?;
+        let Identity { user, session, key, key_ends, scopes } = identify(app, &parts.headers).await?;
         if !scopes.include(scope) {
             return Err(Problem::Forbidden);
         }
@@ -76,7 +83,7 @@ impl Caller {
             return Err(Problem::Forbidden);
         }
         let metadata = Context::of(parts, app).by(user, session, key);
-        Ok(Self { user, session, scopes, roles, metadata })
+        Ok(Self { user, session, scopes, key_ends, roles, metadata })
     }
 
     /// Whether they may read what is not their own.
@@ -106,10 +113,11 @@ pub(crate) async fn identify(app: &App, headers: &HeaderMap) -> Result<Identity,
 async fn of_key(app: &App, text: &str) -> Result<Identity, Problem> {
     if let Some(user) = app.bootstrap_key.as_ref().and_then(|key| key.user_of(text)) {
         let scopes = Scopes::Only(BTreeSet::from([Scope::ChatRead, Scope::ChatWrite, Scope::Account, Scope::Audit]));
-        return Ok(Identity { user, session: None, key: None, scopes });
+        return Ok(Identity { user, session: None, key: None, key_ends: None, scopes });
     }
     let (id, key) = app.api_keys.find(app, text).await?.ok_or(Problem::BadToken)?;
-    Ok(Identity { user: key.user, session: None, key: Some(id), scopes: Scopes::Only(key.scopes.clone()) })
+    let (user, key_ends, scopes) = (key.user, key.expires_at, Scopes::Only(key.scopes));
+    Ok(Identity { user, session: None, key: Some(id), key_ends, scopes })
 }
 
 async fn of_token(app: &App, token: &str) -> Result<Identity, Problem> {
@@ -126,7 +134,7 @@ async fn of_token(app: &App, token: &str) -> Result<Identity, Problem> {
         return Err(Problem::BadToken);
     }
     app.refresh_tokens.note_seen(bearer.session, bearer.generation, now).await;
-    Ok(Identity { user: bearer.user, session: Some(bearer.session), key: None, scopes: Scopes::All })
+    Ok(Identity { user: bearer.user, session: Some(bearer.session), key: None, key_ends: None, scopes: Scopes::All })
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {

@@ -20,9 +20,10 @@ struct Range {
 
 impl TrustedProxies {
     /// Who has sent a request: the peer; or, as far as proxies are trusted, whoever they say it was. `forwarded_for` are
-    /// the lines of `X-Forwarded-For`, in order. A client may write into them what it likes, but on the left alone.
-    pub fn client<'a>(&self, peer: IpAddr, forwarded_for: impl Iterator<Item = &'a str>) -> IpAddr {
-        let hops: Vec<&str> = forwarded_for.flat_map(|line| line.split(',')).collect();
+    /// the lines of `X-Forwarded-For`, in order. A client may write into them what it likes, even what is no text, but on
+    /// the left alone.
+    pub fn client<'a>(&self, peer: IpAddr, forwarded_for: impl Iterator<Item = &'a [u8]>) -> IpAddr {
+        let hops: Vec<&[u8]> = forwarded_for.flat_map(|line| line.split(|byte| *byte == b',')).collect();
         let mut client = peer.to_canonical();
         for hop in hops.into_iter().rev() {
             if !self.trusts(client) {
@@ -40,11 +41,23 @@ impl TrustedProxies {
 }
 
 /// An address, maybe with a port: some proxies write it.
-fn parse_hop(hop: &str) -> Option<IpAddr> {
-    let hop = hop.trim();
+fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
+    let hop = str::from_utf8(hop.trim_ascii()).ok()?;
     let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
     let with_port = || hop.parse::<std::net::SocketAddr>().map(|address| address.ip());
     bare.parse().or_else(|_| with_port()).ok().map(|address: IpAddr| address.to_canonical())
+}
+
+/// What counts as one address: of version 6, where everybody has very many, the network.
+pub(crate) fn network(ip: &str) -> String {
+    match ip.parse().map(|ip: IpAddr| ip.to_canonical()) {
+        Ok(IpAddr::V6(ip)) => {
+            let [a, b, c, d, ..] = ip.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        Ok(IpAddr::V4(ip)) => ip.to_string(),
+        Err(_) => ip.to_owned(),
+    }
 }
 
 fn number(address: IpAddr) -> u128 {
@@ -100,7 +113,7 @@ mod tests {
 
     fn client(trusted: &str, peer: &str, lines: &[&str]) -> String {
         let trusted: TrustedProxies = trusted.parse().unwrap();
-        trusted.client(peer.parse().unwrap(), lines.iter().copied()).to_string()
+        trusted.client(peer.parse().unwrap(), lines.iter().map(|line| line.as_bytes())).to_string()
     }
 
     #[test]
@@ -127,6 +140,28 @@ mod tests {
             assert_eq!(client("10.0.0.0/8", "10.0.0.1", &[&format!("1.2.3.4, {garbage}")]), "10.0.0.1");
             assert_eq!(client("10.0.0.0/8", "10.0.0.1", &[&format!("{garbage}, 10.0.0.2")]), "10.0.0.2");
         }
+    }
+
+    #[test]
+    fn what_is_no_text_hides_nothing_that_a_proxy_has_written() {
+        let trusted: TrustedProxies = "10.0.0.0/8".parse().unwrap();
+        for (lines, client) in [
+            ([&b"\xff, 1.2.3.4"[..], b"10.0.0.2"], "1.2.3.4"),
+            ([b"9.9.9.9", b"\xe9\x80, 1.2.3.4, 10.0.0.2"], "1.2.3.4"),
+            ([b"9.9.9.9", "m\u{fc}ll, 10.0.0.2".as_bytes()], "10.0.0.2"),
+            ([b"9.9.9.9", b"\xff"], "10.0.0.1"),
+        ] {
+            assert_eq!(trusted.client("10.0.0.1".parse().unwrap(), lines.into_iter()).to_string(), client);
+        }
+    }
+
+    #[test]
+    fn of_version_6_the_network_counts() {
+        assert_eq!(network("10.0.0.1"), "10.0.0.1");
+        assert_eq!(network("::ffff:10.0.0.1"), "10.0.0.1");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2::1"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_eq!(network("unix"), "unix");
     }
 
     #[test]

@@ -32,9 +32,9 @@ pub use operator::{DEV_ADMIN, DEV_PASSWORD, NewUser, Operator, OperatorError};
 pub use own_writes::OwnWrites;
 pub use passwords::Passwords;
 pub use routes::{Access, routes};
-pub use throttle::{Admission, Throttle, Ticket};
+pub use throttle::{Admission, Guess, Throttle, Ticket};
 pub use tokens::{
-    AccessTokens, Algorithm, RefreshTokens, Revocations, SecretKey, ShortSecret, SigningError, SigningKeys,
+    AccessTokens, Algorithm, Followers, RefreshTokens, Revocations, SecretKey, ShortSecret, SigningError, SigningKeys,
 };
 pub use unknown_tokens::UnknownTokens;
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use domain::Metadata;
 use domain::ids::{ApiKeyId, UserId};
 use domain::token::ApiKey;
 use domain::token::notice::NoticeEvent;
@@ -10,6 +9,7 @@ use domain::user::{Registration, UserCommand, UserError};
 use domain::values::{
     DisplayName, Email, Invalid, KeyName, Password, PasswordHash, PasswordPolicy, Role, Scope, Username,
 };
+use domain::{Metadata, Timestamp};
 use store::{Clock, Executor, Log, StoreError, Successors, fresh_id};
 use uuid::Uuid;
 
@@ -119,7 +119,7 @@ impl Operator {
         let name = KeyName::try_from(name).map_err(|invalid| OperatorError::Invalid("name", invalid))?;
         let (id, secret) = (fresh_id(), KeySecret::fresh().ok_or(OperatorError::NoRandomness)?);
         let lifetime_seconds = days.map(|days| i64::from(days) * 86_400);
-        let command = CreateKey { id, user, name, digest: secret.digest(), scopes, lifetime_seconds };
+        let command = CreateKey { id, user, name, digest: secret.digest(), scopes, lifetime_seconds, at_most: None };
         self.executor.execute(&command, self.metadata()).await?;
         Ok((id, secret.of(id)))
     }
@@ -131,9 +131,13 @@ impl Operator {
         Ok(())
     }
 
-    /// Access tokens are signed with a new key from now on; what the old one signed stays good.
-    pub async fn rotate_signing_key(&self, secret: &SecretKey) -> Result<Uuid, OperatorError> {
+    /// Access tokens are signed with a new key from now on. What older ones signed stays good, unless they are not to be
+    /// trusted any more.
+    pub async fn rotate_signing_key(&self, secret: &SecretKey, distrust: bool) -> Result<Uuid, OperatorError> {
         let kid = SigningKeys::rotate(self.log.db(), secret, self.executor.clock().now()).await?;
+        if distrust {
+            store::drop_signing_keys(self.log.db(), Timestamp::from_micros(i64::MAX)).await?;
+        }
         let note = Note(NoticeEvent::SigningKeyRotated { kid: kid.to_string() });
         self.executor.execute(&note, self.metadata()).await?;
         Ok(kid)
@@ -153,11 +157,13 @@ impl Operator {
         }
     }
 
-    /// Whether somebody can sign in with the password that everybody knows.
+    /// Whether an administrator has the password that everybody knows. Whoever else calls themselves so may have it.
     pub async fn has_dev_admin(&self) -> Result<bool, OperatorError> {
         let Some(user) = commands::find_user(&self.executor, DEV_ADMIN).await? else { return Ok(false) };
         let user = self.executor.look::<domain::user::User>(user).await?;
-        let Some(account) = user.active() else { return Ok(false) };
+        let Some(account) = user.active().filter(|account| account.roles.contains(&Role::Admin)) else {
+            return Ok(false);
+        };
         let password = Password::presented(DEV_PASSWORD.to_owned());
         let verified = self.passwords.verify(password.as_ref(), Some(&account.password_hash)).await;
         Ok(matches!(verified, Ok(Verified::Yes { .. })))
@@ -165,7 +171,7 @@ impl Operator {
 
     async fn change(&self, user: UserId, command: UserCommand) -> Result<(), OperatorError> {
         let left = self.executor.execute(&ChangeUser { user, command }, self.metadata()).await?.output;
-        Ok(Successors::new(self.log.db().clone()).forget_all(user, left.kept).await?)
+        Ok(Successors::new(self.log.db().clone()).forget_older(user, left.epoch, left.kept).await?)
     }
 
     async fn hash(&self, password: String, policy: PasswordPolicy) -> Result<PasswordHash, OperatorError> {
@@ -217,7 +223,7 @@ impl From<ChangeError> for OperatorError {
 impl From<KeyChange> for OperatorError {
     fn from(error: KeyChange) -> Self {
         match error {
-            KeyChange::Key(_) => Self::NoSuchKey,
+            KeyChange::Key(_) | KeyChange::Mightier => Self::NoSuchKey,
             KeyChange::Store(error) => Self::Store(error),
         }
     }

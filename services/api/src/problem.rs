@@ -103,7 +103,7 @@ impl Problem {
             Self::TooManySignIns(_) => shape(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many_sign_ins",
-                "Too many attempts to sign in. Please try again later.",
+                "Too many attempts to sign in or to register. Please try again later.",
             ),
             Self::Busy => {
                 shape(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many requests are waiting. Please try again.")

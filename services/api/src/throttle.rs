@@ -1,17 +1,19 @@
-//! `HTTP request ─▶ command`, slowed down: how often one may try to sign in, from an address and under a name.
+//! `HTTP request ─▶ command`, slowed down: how often one may guess a password, from an address and for whom, and how often
+//! one may register.
 //!
 //! All nodes decide as one. What is typed as a name counts the same whether anybody has that name or not, and is kept as
 //! a keyed digest alone.
 
-use std::net::IpAddr;
-
 use aws_lc_rs::hmac;
 use domain::Timestamp;
+use domain::ids::UserId;
 use domain::limit::{Backoff, Rate, Window};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::limits::{Kept, Limits};
 use store::{Db, StoreError};
+
+use crate::client_address::network;
 
 /// Who may try now. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -21,13 +23,36 @@ pub struct Throttle {
     key: hmac::Key,
 }
 
+/// Whose password is tried. Each kind counts for itself: nobody can choose a user name whose failures are another
+/// account's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guess<'a> {
+    /// That of whoever has a name, as it was typed.
+    SignIn(&'a str),
+    /// That of an account somebody is signed in to.
+    Password(UserId),
+}
+
+impl<'a> From<&'a str> for Guess<'a> {
+    fn from(typed: &'a str) -> Self {
+        Self::SignIn(typed)
+    }
+}
+
+impl From<UserId> for Guess<'_> {
+    fn from(user: UserId) -> Self {
+        Self::Password(user)
+    }
+}
+
 #[derive(Debug)]
 pub enum Admission {
     Admitted(Ticket),
     Refused { retry_after_seconds: u32 },
 }
 
-/// An attempt that counts as failed until [`Throttle::succeeded`] is told otherwise; empty where nothing counts.
+/// An attempt that counts as failed until [`Throttle::succeeded`] or [`Throttle::withdraw`] takes it back; empty where
+/// nothing counts.
 #[derive(Debug)]
 pub struct Ticket(Option<Charged>);
 
@@ -36,6 +61,7 @@ struct Charged {
     bucket: String,
     identifier: String,
     address: Option<String>,
+    at: Timestamp,
 }
 
 /// For so long an address from which somebody has signed in is known as theirs.
@@ -48,32 +74,59 @@ impl Throttle {
         Self { limits: Limits::new(db), rate, key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
     }
 
-    /// What stands for a name, however it is typed. The prefix keeps these apart from whatever else the secret signs.
+    /// What stands for whose password is tried: for a name, however it is typed. The prefixes keep the kinds apart from each
+    /// other, and from whatever else the secret signs.
     #[must_use]
-    pub fn identifier(&self, typed: &str) -> String {
-        let tag = hmac::sign(&self.key, format!("sign-in identifier: {}", typed.trim().to_lowercase()).as_bytes());
+    pub fn identifier<'a>(&self, guess: impl Into<Guess<'a>>) -> String {
+        let text = match guess.into() {
+            Guess::SignIn(typed) => format!("sign-in identifier: {}", typed.trim().to_lowercase()),
+            Guess::Password(user) => format!("password of user: {user}"),
+        };
+        let tag = hmac::sign(&self.key, text.as_bytes());
         let first = tag.as_ref().iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
         format!("{first:032x}")
     }
 
     /// Admits an attempt, or says when to come again. What is refused counts nowhere.
-    pub async fn admit(&self, ip: Option<&str>, identifier: &str, now: Timestamp) -> Result<Admission, StoreError> {
+    pub async fn admit<'a>(
+        &self,
+        ip: Option<&str>,
+        guess: impl Into<Guess<'a>>,
+        now: Timestamp,
+    ) -> Result<Admission, StoreError> {
         let Some(rate) = self.rate else { return Ok(Admission::Admitted(Ticket(None))) };
-        let (identifier, address) = (self.identifier(identifier), ip.map(network));
+        let (identifier, address) = (self.identifier(guess), ip.map(network));
         let bucket = self.bucket(&identifier, address.as_deref(), now).await?;
         let window = address.as_deref().map(|address| format!("sign-in from {address}"));
         let keys: Vec<&str> = [bucket.as_str()].into_iter().chain(window.as_deref()).collect();
         let decided = self.limits.decide(&keys, now, |states| decide(states, rate, now)).await?;
         Ok(match decided {
-            Ok(()) => Admission::Admitted(Ticket(Some(Charged { bucket, identifier, address }))),
+            Ok(()) => Admission::Admitted(Ticket(Some(Charged { bucket, identifier, address, at: now }))),
             Err(until) => Admission::Refused { retry_after_seconds: seconds_until(until, now) },
         })
     }
 
     /// Takes the attempt's failure back, and all before it.
     pub async fn succeeded(&self, ticket: Ticket, now: Timestamp) -> Result<(), StoreError> {
-        let Some(Charged { bucket, identifier, address }) = ticket.0 else { return Ok(()) };
+        let Some(Charged { bucket, identifier, address, .. }) = ticket.0 else { return Ok(()) };
         self.limits.clear(&bucket, &identifier, address.as_deref(), now.plus_seconds(KNOWN_SECONDS)).await
+    }
+
+    /// Takes back the failure of an attempt that came to no guess, such as where too many waited. Its address has tried all
+    /// the same.
+    pub async fn withdraw(&self, ticket: Ticket, now: Timestamp) -> Result<(), StoreError> {
+        let Some(Charged { bucket, at, .. }) = ticket.0 else { return Ok(()) };
+        let decided = self.limits.decide(&[&bucket], now, |states| withdraw(states, at)).await?;
+        decided.or_else(|Cleared| Ok(()))
+    }
+
+    /// Admits an attempt to register, or says in how many seconds to come again: as often as to sign in, counted apart.
+    pub async fn admit_registration(&self, ip: Option<&str>, now: Timestamp) -> Result<Result<(), u32>, StoreError> {
+        let (Some(rate), Some(ip)) = (self.rate, ip) else { return Ok(Ok(())) };
+        let key = format!("register from {}", network(ip));
+        let decided =
+            self.limits.decide(&[&key], now, |states| admit_one(states, rate, now).map(|kept| ((), kept))).await?;
+        Ok(decided.map_err(|until| seconds_until(until, now)))
     }
 
     /// Where failures under a name are counted: an address from which that name signed in lately has its own, so that
@@ -92,19 +145,34 @@ impl Throttle {
 
 /// The name's failures first, then the address' window, if there is an address.
 fn decide(states: &[String], rate: Rate, now: Timestamp) -> Result<((), Vec<Kept>), Timestamp> {
-    let mut states = states.iter();
-    let mut kept = Vec::new();
-    if let Some(state) = states.next() {
-        let mut backoff: Backoff = read(state);
-        backoff.admit(now)?;
-        kept.push(write(&backoff, backoff.expires_at()));
-    }
-    if let Some(state) = states.next() {
+    let Some((failures, windows)) = states.split_first() else { return Ok(((), Vec::new())) };
+    let mut backoff: Backoff = read(failures);
+    backoff.admit(now)?;
+    let mut kept = vec![write(&backoff, backoff.expires_at())];
+    kept.extend(admit_one(windows, rate, now)?);
+    Ok(((), kept))
+}
+
+/// One more in each window.
+fn admit_one(states: &[String], rate: Rate, now: Timestamp) -> Result<Vec<Kept>, Timestamp> {
+    let admit = |state: &String| {
         let mut window: Window = read(state);
         window.admit(now, rate)?;
-        kept.push(write(&window, window.expires_at(rate)));
+        Ok(write(&window, window.expires_at(rate)))
+    };
+    states.iter().map(admit).collect()
+}
+
+/// Somebody has signed in meanwhile, and with that all failures are gone.
+struct Cleared;
+
+fn withdraw(states: &[String], admitted: Timestamp) -> Result<((), Vec<Kept>), Cleared> {
+    let mut backoff = states.first().map(|state| read::<Backoff>(state)).unwrap_or_default();
+    if backoff == Backoff::default() {
+        return Err(Cleared);
     }
-    Ok(((), kept))
+    backoff.withdraw(admitted);
+    Ok(((), vec![write(&backoff, backoff.expires_at())]))
 }
 
 /// A state that can't be read, such as that of another version, starts anew: it is worth nobody's sign-in.
@@ -114,18 +182,6 @@ fn read<S: DeserializeOwned + Default>(state: &str) -> S {
 
 fn write<S: Serialize>(state: &S, expires_at: Timestamp) -> Kept {
     Kept { state: serde_json::to_string(state).unwrap_or_default(), expires_at }
-}
-
-/// What counts as one address: of version 6, where everybody has very many, the network.
-fn network(ip: &str) -> String {
-    match ip.parse().map(|ip: IpAddr| ip.to_canonical()) {
-        Ok(IpAddr::V6(ip)) => {
-            let [a, b, c, d, ..] = ip.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-        Ok(IpAddr::V4(ip)) => ip.to_string(),
-        Err(_) => ip.to_owned(),
-    }
 }
 
 /// Rounded up: who waits so long is not too early.
@@ -145,15 +201,6 @@ mod tests {
             assert_eq!(seconds_until(Timestamp::from_micros(5 + micros), now), seconds);
         }
         assert_eq!(seconds_until(Timestamp::from_micros(0), now), 1);
-    }
-
-    #[test]
-    fn of_version_6_the_network_counts() {
-        assert_eq!(network("10.0.0.1"), "10.0.0.1");
-        assert_eq!(network("::ffff:10.0.0.1"), "10.0.0.1");
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2::1"));
-        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
-        assert_eq!(network("unix"), "unix");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use api::Operator;
+use api::{Operator, OperatorError};
 use domain::ids::ApiKeyId;
 use domain::values::Scope;
 
@@ -27,10 +27,17 @@ pub enum KeyCommand {
         #[arg(long)]
         expires_in_days: Option<u32>,
     },
-    /// Revoke a key for programs.
-    Revoke { id: ApiKeyId },
+    /// Revoke a key for programs, by its id.
+    Revoke {
+        // As text: what is no id may be the key itself, and clap would repeat it.
+        id: String,
+    },
     /// Sign access tokens with a new key (ALGORITHM=EdDSA). Nobody is signed out.
-    Rotate,
+    Rotate {
+        /// Take nothing any more that an older key has signed: one of them is known to others.
+        #[arg(long)]
+        distrust_older: bool,
+    },
 }
 
 pub async fn run(settings: &Settings, command: KeyCommand) -> Result<(), Failure> {
@@ -47,9 +54,12 @@ async fn act(settings: &Settings, operator: &Operator, command: KeyCommand) -> R
             let (id, key) = operator.create_key(&user, name, scopes, expires_in_days).await?;
             writeln!(io::stdout(), "id {id}\nkey {key}")?;
         }
-        KeyCommand::Revoke { id } => operator.revoke_key(id).await?,
-        KeyCommand::Rotate => {
-            let kid = operator.rotate_signing_key(&config::secret_of(settings)?).await?;
+        KeyCommand::Revoke { id } => {
+            let id: ApiKeyId = id.parse().map_err(|_| OperatorError::NoSuchKey)?;
+            operator.revoke_key(id).await?;
+        }
+        KeyCommand::Rotate { distrust_older } => {
+            let kid = operator.rotate_signing_key(&config::secret_of(settings)?, distrust_older).await?;
             writeln!(io::stdout(), "kid {kid}")?;
         }
     }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use api::{
-    AccessTokens, ApiKeys, App, DEV_ADMIN, DEV_PASSWORD, Operator, OwnWrites, Parts, Passwords, RefreshTokens,
-    Revocations, SigningKeys, Surface, Throttle, UnknownTokens,
+    AccessTokens, ApiKeys, App, DEV_ADMIN, DEV_PASSWORD, Followers, Operator, OwnWrites, Parts, Passwords,
+    RefreshTokens, Revocations, SigningKeys, Surface, Throttle, UnknownTokens,
 };
 use nats::Bus;
 use projections::{History, Projection, ReadModels, TokenActivity};
 use projector::Worker;
 use store::{Clock, Executor, Log, ReadModel, Successors};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -86,8 +86,9 @@ impl Services {
         let keepers = self.keep_tokens(config).await?;
         let app = self.app(config, workers, keepers, passwords);
         let api = tokio::spawn(api::run(app, surface, listener, stop_api.clone()));
+        let asked = AskedToStop::listen()?;
         tracing::info!("listening on http://{address}");
-        let reason = self.reason_to_stop().await;
+        let reason = self.reason_to_stop(asked).await;
         tracing::info!("stopping");
         stop_api.cancel();
         if tokio::time::timeout(GRACE, api).await.is_err() {
@@ -100,9 +101,9 @@ impl Services {
     }
 
     /// Being asked to, or a service that has ended by itself.
-    async fn reason_to_stop(&self) -> Result<(), Failure> {
+    async fn reason_to_stop(&self, mut asked: AskedToStop) -> Result<(), Failure> {
         tokio::select! {
-            asked = asked_to_stop() => Ok(asked?),
+            () = asked.wait() => Ok(()),
             () = self.fatal.cancelled() => Err("a service has ended by itself".into()),
             () = self.log.ended() => Err("the log's writer has ended by itself".into()),
         }
@@ -177,7 +178,7 @@ impl Services {
 
     /// What is known of tokens, and what keeps it so.
     async fn keep_tokens(&self, config: &Config) -> Result<Keepers, Failure> {
-        let (clock, accounts) = (Clock::System, &config.accounts);
+        let (clock, accounts, api_keys) = (Clock::System, &config.accounts, ApiKeys::default());
         let db = self.log.db().clone();
         let keys = SigningKeys::open(db.clone(), config.secret.clone(), accounts.algorithm, clock.now()).await?;
         let successors = Successors::new(db);
@@ -186,17 +187,17 @@ impl Services {
         let (revocations, from) = Revocations::begin(&self.log, clock.now()).await?;
         if config.roles.api {
             let (following, bus, log) = (revocations.clone(), self.bus.clone(), self.log.clone());
-            let (signing, stop) = (keys.clone(), self.stop.clone());
-            self.spawn("revocations", async move {
-                following.run(log, bus, from, signing, Clock::System, stop).await;
-            });
+            let stop = self.stop.clone();
+            let followers = Followers { signing_keys: keys.clone(), api_keys: api_keys.clone(), clock: Clock::System };
+            self.spawn("revocations", async move { following.run(log, bus, from, followers, stop).await });
             let (sweeping, stop) = (refresh_tokens.clone(), self.stop.clone());
             self.spawn("successors", async move { sweeping.run(Clock::System, stop).await });
             let (signing, stop) = (keys.clone(), self.stop.clone());
-            self.spawn("signing keys", async move { signing.run(Clock::System, stop).await });
+            let executor = Executor::new(self.log.clone(), Clock::System);
+            self.spawn("signing keys", async move { signing.run(executor, stop).await });
         }
         let access_tokens = AccessTokens::new(keys, accounts.access_token_seconds);
-        Ok(Keepers { access_tokens, refresh_tokens, revocations })
+        Ok(Keepers { access_tokens, refresh_tokens, revocations, api_keys })
     }
 
     fn app(&self, config: &Config, projections: Vec<Projecting>, keepers: Keepers, passwords: Passwords) -> App {
@@ -210,7 +211,7 @@ impl Services {
             access_tokens: keepers.access_tokens,
             refresh_tokens: keepers.refresh_tokens,
             revocations: keepers.revocations,
-            api_keys: ApiKeys::default(),
+            api_keys: keepers.api_keys,
             bootstrap_key: accounts.bootstrap_key.clone(),
             passwords,
             password_policy: accounts.passwords,
@@ -228,6 +229,7 @@ struct Keepers {
     access_tokens: AccessTokens,
     refresh_tokens: RefreshTokens,
     revocations: Revocations,
+    api_keys: ApiKeys,
 }
 
 /// Hears of other processes' appends; the poll of every reader covers the times when it does not.
@@ -240,11 +242,18 @@ async fn listen(log: Log) {
     }
 }
 
-async fn asked_to_stop() -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask to stop. Heard from before the first word that anybody may wait for: before that they just kill.
+struct AskedToStop(Signal, Signal);
+
+impl AskedToStop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
     }
-    Ok(())
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The least of an HTTP/1.1 client, so that little of the machine goes into asking.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,6 +26,16 @@ impl Request {
         Self::new("POST", path, token, &body.to_string())
     }
 
+    /// A POST that brings nothing but its token.
+    pub fn bare_post(path: &str, token: &str) -> Self {
+        Self::new("POST", path, Some(token), "")
+    }
+
+    pub fn refresh(refresh_token: &str) -> Self {
+        let head = "POST /api/v1/users/refresh-token HTTP/1.1\r\nhost: bench\r\ncontent-length: 0\r\n";
+        Self(format!("{head}x-refresh-token: {refresh_token}\r\n\r\n").into_bytes())
+    }
+
     fn new(method: &str, path: &str, token: Option<&str>, body: &str) -> Self {
         let token = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
         let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
@@ -43,6 +54,13 @@ impl Connection {
 
     /// Sends a request and gives back the body of its answer, which must be a good one.
     pub async fn ask(&mut self, request: &Request) -> &[u8] {
+        let (status, body) = self.send(request).await;
+        assert!((200..300).contains(&status), "{status}: {}", String::from_utf8_lossy(body));
+        body
+    }
+
+    /// Sends a request and gives back its answer's status and body, whatever they are.
+    pub async fn send(&mut self, request: &Request) -> (u16, &[u8]) {
         self.stream.write_all(&request.0).await.expect("a server that listens");
         self.answer.clear();
         let (body, end) = loop {
@@ -54,9 +72,8 @@ impl Connection {
                 break bounds;
             }
         };
-        let answer = String::from_utf8_lossy(self.answer.get(..end).unwrap_or_default());
-        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
-        self.answer.get(body..end).unwrap_or_default()
+        let status = self.answer.get(STATUS).and_then(|status| str::from_utf8(status).ok()?.parse().ok());
+        (status.expect("a status"), self.answer.get(body..end).unwrap_or_default())
     }
 
     pub async fn json(&mut self, request: &Request) -> Value {
@@ -64,6 +81,8 @@ impl Connection {
     }
 }
 
+/// Where it stands, after `HTTP/1.1 `.
+const STATUS: Range<usize> = 9..12;
 const BLANK: &[u8] = b"\r\n\r\n";
 const LENGTH: &[u8] = b"content-length: ";
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::interval_at;
 
 use crate::http::{Connection, Request};
 
@@ -24,11 +25,45 @@ pub struct Load {
 
 /// A client on a connection of its own for each request, which it sends again and again.
 pub async fn run(address: SocketAddr, requests: Vec<Request>, until: Until) -> Load {
-    let clients = move || {
-        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(all(address, requests, until))
-    };
-    spawn_blocking(clients).await.expect("clients that end")
+    on_one_thread(move || all(address, requests, until)).await
+}
+
+/// The same clients at a steady pace: each sends once in so much time, one after the other; their times, sorted.
+pub async fn steady(address: SocketAddr, requests: Vec<Request>, every: Duration, rounds: u32) -> Vec<Duration> {
+    on_one_thread(move || in_step(address, requests, every, rounds)).await
+}
+
+/// Runs what waits for the network on a thread of its own.
+pub async fn on_one_thread<T, Work>(work: impl FnOnce() -> Work + Send + 'static) -> T
+where
+    T: Send + 'static,
+    Work: Future<Output = T>,
+{
+    let work = move || Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work());
+    spawn_blocking(work).await.expect("clients that end")
+}
+
+async fn in_step(address: SocketAddr, requests: Vec<Request>, every: Duration, rounds: u32) -> Vec<Duration> {
+    let clients = u32::try_from(requests.len()).expect("fewer clients");
+    let mut asking = JoinSet::new();
+    let begun = Instant::now() + every;
+    for (client, request) in (0..clients).zip(requests) {
+        let mut connection = Connection::open(address).await;
+        let mut pace = interval_at((begun + every * client / clients).into(), every);
+        asking.spawn(async move {
+            let mut times = Vec::new();
+            for _ in 0..rounds {
+                pace.tick().await;
+                let sent = Instant::now();
+                connection.ask(&request).await;
+                times.push(sent.elapsed());
+            }
+            times
+        });
+    }
+    let mut times = asking.join_all().await.concat();
+    times.sort();
+    times
 }
 
 async fn all(address: SocketAddr, requests: Vec<Request>, until: Until) -> Load {

@@ -7,6 +7,7 @@
     reason = "what can't be measured ends the benchmark, and its table is what it is for"
 )]
 
+mod accounts;
 mod chat;
 mod commands;
 mod http;
@@ -24,12 +25,25 @@ use std::process::ExitCode;
 
 use crate::report::Report;
 
+const MEASURES: [&str; 10] = [
+    "commands",
+    "chat",
+    "visible",
+    "rebuild",
+    "length",
+    "accounts-sign-ins",
+    "accounts-storm",
+    "accounts-refreshes",
+    "accounts-checks",
+    "rest",
+];
+
 #[tokio::main]
 async fn main() -> ExitCode {
     // Cargo itself adds `--bench`.
     let filter = args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
     let mut report = Report::begin();
-    for name in ["commands", "chat", "visible", "rebuild", "length", "rest"] {
+    for name in MEASURES {
         if name.contains(&filter) {
             measure(name, &mut report).await;
         }
@@ -45,6 +59,10 @@ async fn measure(name: &str, report: &mut Report) {
         "visible" => visible::measure(report).await,
         "rebuild" => rebuild::measure(report).await,
         "length" => length::measure(report).await,
+        "accounts-sign-ins" => accounts::sign_ins::measure(report).await,
+        "accounts-storm" => accounts::storm::measure(report).await,
+        "accounts-refreshes" => accounts::refreshes::measure(report).await,
+        "accounts-checks" => accounts::checks::measure(report).await,
         _ => rest::measure(report).await,
     }
 }

@@ -106,7 +106,8 @@ async fn one_token_that_is_refreshed_everywhere_at_once_has_one_successor() {
     assert_eq!(three.count("TokenRotated").await, 1);
 
     // The successor is used, and goes on; then the first comes again, from a thief.
-    let next = three.refresh(2, &tokens[0].refresh).await.ok().expect("the successor is good");
+    let next =
+        three.refresh(2, &tokens[0].refresh).await.unwrap_or_else(|status| panic!("the successor is good: {status}"));
     assert!(three.is_in(0, &next.access).await && three.is_in(1, &tokens[7].access).await);
     assert_eq!(three.refresh(1, &ann.refresh).await.err(), Some(StatusCode::UNAUTHORIZED));
     for access in [&ann.access, &tokens[7].access, &next.access] {
@@ -122,12 +123,12 @@ async fn of_many_who_want_one_name_one_gets_it() {
     for (kind, body) in [
         (
             "email",
-            &(|n: usize| json!({"email": if n % 2 == 0 { "race@example.com" } else { "RACE@Example.Com" }}))
+            &(|n: usize| json!({"email": if n.is_multiple_of(2) { "race@example.com" } else { "RACE@Example.Com" }}))
                 as &dyn Fn(usize) -> Value,
         ),
         (
             "username",
-            &|n: usize| json!({"email": format!("u{n}@example.com"), "username": if n % 2 == 0 { "Racer" } else { "rACER" }}),
+            &|n: usize| json!({"email": format!("u{n}@example.com"), "username": if n.is_multiple_of(2) { "Racer" } else { "rACER" }}),
         ),
     ] {
         let register = |n: usize| {
@@ -141,6 +142,48 @@ async fn of_many_who_want_one_name_one_gets_it() {
         codes.sort_unstable();
         assert_eq!(codes, [&[201][..], &[409; 199]].concat(), "{kind}");
     }
+}
+
+/// Whatever ends a token ends it everywhere.
+#[tokio::test]
+async fn what_ends_a_token_on_one_node_ends_it_on_all() {
+    let three = Three::start().await;
+    let (ann, bob, eve) = (three.sign_up("ann").await, three.sign_up("bob").await, three.sign_up("eve").await);
+    let other = three.post(2, "/login", &json!({"email": "ann@example.com", "password": PASSWORD})).await.1;
+    let body = json!({"current_password": PASSWORD, "new_password": "N3w-passw0rd"});
+    let change = three.client.post(three.url(0, "/me/password")).bearer_auth(&ann.access).json(&body);
+    assert_eq!(change.send().await.expect("an answer").status(), 204);
+    three.is_out_everywhere(&Tokens::of(&other).access).await;
+    assert!(three.is_in(1, &ann.access).await && three.is_in(2, &ann.access).await, "the one it came from goes on");
+
+    let log_out = three.client.post(three.url(1, "/logout-all")).bearer_auth(&bob.access);
+    assert_eq!(log_out.send().await.expect("an answer").status(), 204);
+    three.is_out_everywhere(&bob.access).await;
+
+    let keys = format!("{}/api/v1/keys", three.nodes[0].url());
+    let create = three.client.post(&keys).bearer_auth(&eve.access).json(&json!({"name": "k", "scopes": ["account"]}));
+    let key: Value = create.send().await.expect("an answer").json().await.expect("JSON");
+    let with_key = async |node: usize| {
+        let request = three.client.get(three.url(node, "/me")).header("x-api-key", key["key"].as_str().expect("a key"));
+        request.send().await.expect("an answer").status()
+    };
+    for node in 0..3 {
+        assert_eq!(with_key(node).await, 200);
+    }
+    let revoke = three.client.delete(format!("{keys}/{}", key["id"].as_str().expect("an id"))).bearer_auth(&eve.access);
+    assert_eq!(revoke.send().await.expect("an answer").status(), 204);
+    let revoked = async {
+        for node in 0..3 {
+            while with_key(node).await == 200 {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    timeout(SOON, revoked).await.expect("some node still takes a key that was revoked a second ago");
+
+    let disable = three.nodes[0].builder.run(["user", "disable", "eve@example.com"]).await;
+    assert!(disable.status.success());
+    three.is_out_everywhere(&eve.access).await;
 }
 
 /// A node that starts learns from the log what was revoked before, and one that was away what was revoked meanwhile.

@@ -43,8 +43,9 @@ impl Asked {
             take(&mut unfit, field, moment, || "must be a moment like 2026-01-31T12:00:00Z, 24h or 7d".to_owned())
         };
         let (since, until) = (moment("since", &self.since), moment("until", &self.until));
-        let ip = address.map(|address| address.to_string());
-        let filter = Filter { user: None, kinds: kinds.unwrap_or_default(), outcome, ip, since, until };
+        let ip = address.map(|address| address.to_canonical().to_string());
+        let kinds = kinds.unwrap_or_default();
+        let filter = Filter { user: None, kinds, outcome, ip, reader: None, since, until };
         if unfit.is_empty() { Ok(filter) } else { Err(unfit) }
     }
 }
@@ -86,6 +87,14 @@ mod tests {
         assert_eq!(filter.kinds, [Kind::SignIn, Kind::TokenReused]);
         assert_eq!((filter.outcome, filter.ip.as_deref()), (Some(Outcome::Refused), Some("2001:db8::1")));
         assert_eq!((filter.since, filter.until), (Some(NOW.plus_seconds(-86_400)), Some(NOW)));
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_written() {
+        for (typed, meant) in [("::ffff:1.2.3.4", "1.2.3.4"), (" ::FFFF:102:304 ", "1.2.3.4"), ("1.2.3.4", "1.2.3.4")] {
+            let asked = Asked { address: Some(typed.to_owned()), ..Asked::default() };
+            assert_eq!(asked.filter(NOW).unwrap().ip.as_deref(), Some(meant), "{typed}");
+        }
     }
 
     #[test]

@@ -8,8 +8,12 @@ use domain::token::api_key::{ApiKey, ApiKeyCommand, ApiKeyError, NewKey};
 use domain::values::{Digest, KeyName, Scope};
 use store::{Command, StoreError, Unit};
 
+use crate::caller::Scopes;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyChange {
+    #[error("the key may do more than who asks for it")]
+    Mightier,
     #[error(transparent)]
     Key(#[from] ApiKeyError),
     #[error(transparent)]
@@ -24,6 +28,8 @@ pub(crate) struct CreateKey {
     pub(crate) digest: Digest,
     pub(crate) scopes: BTreeSet<Scope>,
     pub(crate) lifetime_seconds: Option<i64>,
+    /// The end of the key that makes it, if it was one: it does not outlive that.
+    pub(crate) at_most: Option<Timestamp>,
 }
 
 impl Command for CreateKey {
@@ -32,7 +38,8 @@ impl Command for CreateKey {
     type Error = KeyChange;
 
     async fn run(&self, unit: &mut Unit<'_>) -> Result<NewKey, KeyChange> {
-        let expires_at = self.lifetime_seconds.map(|seconds| unit.now().plus_seconds(seconds));
+        let asked = self.lifetime_seconds.map(|seconds| unit.now().plus_seconds(seconds));
+        let expires_at = asked.into_iter().chain(self.at_most).min();
         let (user, name, digest, scopes) = (self.user, self.name.clone(), self.digest, self.scopes.clone());
         let key = NewKey { user, name, digest, scopes, expires_at };
         unit.begin::<ApiKey>(self.id).decide(ApiKeyCommand::Create(key.clone()))?;
@@ -46,6 +53,8 @@ pub(crate) struct RotateKey {
     pub(crate) by: UserId,
     pub(crate) digest: Digest,
     pub(crate) overlap_seconds: u32,
+    /// What who asks may do: nobody gets hold of a mightier key.
+    pub(crate) within: Scopes,
 }
 
 impl Command for RotateKey {
@@ -60,6 +69,9 @@ impl Command for RotateKey {
         let mut stream = unit.load_fresh::<ApiKey>(self.id).await?;
         stream.decide(ApiKeyCommand::Rotate { by, digest, overlap_seconds })?;
         let key = stream.state().active().cloned().ok_or(ApiKeyError::NotFound)?;
+        if !self.within.include_all(&key.scopes) {
+            return Err(KeyChange::Mightier);
+        }
         Ok((key, old_until))
     }
 }

@@ -63,19 +63,51 @@ impl Command for ChangeUser {
 
 /// What somebody wants to be called from now on; `None` leaves it as it is.
 #[derive(Debug)]
-pub(crate) struct ChangeProfile {
+pub(crate) struct ChangeProfile<'a> {
     pub(crate) user: UserId,
     pub(crate) username: Option<Username>,
     pub(crate) email: Option<Email>,
     pub(crate) name: Option<DisplayName>,
+    /// Needed where a name changes with which one signs in.
+    pub(crate) proof: Option<Proof<'a>>,
 }
 
-impl Command for ChangeProfile {
+/// The password that somebody says is theirs: who has an access token may not know it.
+#[derive(Debug)]
+pub(crate) struct Proof<'a> {
+    pub(crate) passwords: &'a Passwords,
+    pub(crate) password: Option<Password>,
+    /// Whose it would be, as a keyed digest.
+    pub(crate) identifier: String,
+}
+
+impl Proof<'_> {
+    /// Whether it is theirs; that it is not is noted.
+    async fn holds(&self, id: UserId, unit: &mut Unit<'_>) -> Result<bool, ChangeError> {
+        let user = unit.load_fresh::<User>(id).await?.state().clone();
+        let hash = &user.active().ok_or(UserError::NotFound)?.password_hash;
+        let verified = self.passwords.verify(self.password.as_ref(), Some(hash)).await?;
+        let holds = matches!(verified, Verified::Yes { .. });
+        if !holds {
+            let (user, identifier, reason) = (Some(id), self.identifier.clone(), SignInFailure::WrongPassword);
+            note(unit, NoticeEvent::SignInFailed { user, identifier, reason });
+        }
+        Ok(holds)
+    }
+}
+
+impl Command for ChangeProfile<'_> {
     const NAME: &'static str = "change_profile";
-    type Output = Standing;
+    /// `None` where the password was wrong.
+    type Output = Option<Standing>;
     type Error = ChangeError;
 
-    async fn run(&self, unit: &mut Unit<'_>) -> Result<Standing, ChangeError> {
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<Option<Standing>, ChangeError> {
+        if let Some(proof) = &self.proof
+            && !proof.holds(self.user, unit).await?
+        {
+            return Ok(None);
+        }
         let user = unit.load_fresh::<User>(self.user).await?.state().clone();
         let old = user.active().ok_or(UserError::NotFound)?.profile.clone();
         let new = Profile {
@@ -92,13 +124,13 @@ impl Command for ChangeProfile {
         }
         let mut user = unit.load::<User>(self.user).await?;
         user.decide(UserCommand::ChangeProfile(new))?;
-        Ok(user.state().account().ok_or(UserError::NotFound)?.into())
+        Ok(user.state().account().map(Standing::from))
     }
 }
 
 type Key = Option<(ClaimKind, String)>;
 
-impl ChangeProfile {
+impl ChangeProfile<'_> {
     async fn move_claim(&self, old: Key, new: Key, unit: &mut Unit<'_>) -> Result<(), ChangeError> {
         if let Some((kind, key)) = new {
             let claim = ClaimCommand::Claim { kind, by: self.user };
@@ -115,10 +147,8 @@ impl ChangeProfile {
 /// By its owner, who must know the old one.
 #[derive(Debug)]
 pub(crate) struct ChangePassword<'a> {
-    pub(crate) passwords: &'a Passwords,
     pub(crate) user: UserId,
-    pub(crate) identifier: String,
-    pub(crate) current: Option<Password>,
+    pub(crate) proof: Proof<'a>,
     pub(crate) new: Password,
     /// The sign-in that goes on.
     pub(crate) kept: Option<TokenId>,
@@ -131,14 +161,10 @@ impl Command for ChangePassword<'_> {
     type Error = ChangeError;
 
     async fn run(&self, unit: &mut Unit<'_>) -> Result<Option<Standing>, ChangeError> {
-        let user = unit.load_fresh::<User>(self.user).await?.state().clone();
-        let hash = &user.active().ok_or(UserError::NotFound)?.password_hash;
-        let Verified::Yes { .. } = self.passwords.verify(self.current.as_ref(), Some(hash)).await? else {
-            let (user, reason) = (Some(self.user), SignInFailure::WrongPassword);
-            note(unit, NoticeEvent::SignInFailed { user, identifier: self.identifier.clone(), reason });
+        if !self.proof.holds(self.user, unit).await? {
             return Ok(None);
-        };
-        let password_hash = self.passwords.hash(&self.new).await?;
+        }
+        let password_hash = self.proof.passwords.hash(&self.new).await?;
         let mut user = unit.load::<User>(self.user).await?;
         user.decide(UserCommand::ChangePassword { password_hash, kept: self.kept })?;
         Ok(user.state().account().map(Standing::from))

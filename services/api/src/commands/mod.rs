@@ -11,7 +11,7 @@ mod sign_in;
 mod sign_out;
 
 pub(crate) use api_keys::{CreateKey, KeyChange, RevokeKey, RotateKey};
-pub(crate) use change_user::{ChangeError, ChangePassword, ChangeProfile, ChangeUser, Standing};
+pub(crate) use change_user::{ChangeError, ChangePassword, ChangeProfile, ChangeUser, Proof, Standing};
 pub(crate) use clear_history::ClearHistory;
 pub(crate) use note::Note;
 pub(crate) use post_message::{PostError, PostMessage, Turn};

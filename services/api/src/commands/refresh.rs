@@ -3,11 +3,9 @@
 use domain::Timestamp;
 use domain::ids::{TokenId, UserId};
 use domain::token::family::{Family, Origin, Presented, Token, TokenCommand, TokenError, Verdict};
-use domain::token::notice::NoticeEvent;
 use domain::user::User;
-use store::{Command, StoreError, Unit};
+use store::{Command, Owner, StoreError, Unit};
 
-use super::note::note;
 use crate::tokens::{RefreshToken, RefreshTokens};
 
 #[derive(Debug)]
@@ -15,8 +13,6 @@ pub(crate) struct Refresh<'a> {
     pub(crate) tokens: &'a RefreshTokens,
     pub(crate) presented: &'a RefreshToken,
     pub(crate) from: Origin,
-    /// Whether a token that never was one is worth a notice.
-    pub(crate) notes_unknown: bool,
 }
 
 #[derive(Debug)]
@@ -29,6 +25,8 @@ pub(crate) enum Refreshed {
         refresh_token: RefreshToken,
         at: Timestamp,
     },
+    /// It never was one.
+    Unknown,
     /// Not any more; whether the whole sign-in has just ended because of it.
     No {
         ended: bool,
@@ -52,21 +50,22 @@ impl Command for Refresh<'_> {
 
     async fn run(&self, unit: &mut Unit<'_>) -> Result<Refreshed, RefreshError> {
         let Some(shown) = Shown::look(self.tokens, self.presented, unit).await? else {
-            if self.notes_unknown {
-                note(unit, NoticeEvent::UnknownTokenPresented { well_formed: true });
-            }
-            return Ok(Refreshed::No { ended: false });
+            return Ok(Refreshed::Unknown);
         };
         let Shown { family, epoch, verdict, successor, .. } = &shown;
         let (answer, generation) = match verdict {
             Verdict::Current => {
                 let generation = family.number.saturating_add(1);
-                let successor = self.tokens.settle(self.presented, generation, family.user, unit.now()).await?;
+                let owner = Owner { user: family.user, epoch: family.epoch };
+                let successor = self.tokens.settle(self.presented, generation, owner, unit.now()).await?;
                 (Some(successor.ok_or(RefreshError::NoSuccessor)?), generation)
             }
             Verdict::Before => (successor.clone(), family.number),
             Verdict::Reused | Verdict::Expired | Verdict::Revoked | Verdict::Unknown => (None, family.number),
         };
+        if answer.is_some() {
+            unit.is_done_by(family.user, self.presented.family());
+        }
         shown.decide(self.tokens, self.presented, answer.as_ref(), self.from.clone(), unit).await?;
         let (user, session, epoch, at) = (family.user, self.presented.family(), *epoch, unit.now());
         Ok(match answer {
@@ -103,6 +102,8 @@ impl Shown {
             0 => (None, None),
             number => tokens.settled(token, number).await?,
         };
+        // Only what its stream knows is handed out.
+        let successor = successor.filter(|successor| family.is_current(&successor.digest()));
         let presented = Presented {
             digest: token.digest(),
             current_seen,

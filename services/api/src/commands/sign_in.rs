@@ -102,6 +102,7 @@ impl SignIn<'_> {
         let session = fresh_id();
         let refresh_token = RefreshToken::fresh(session).ok_or(SignInError::NoRandomness)?;
         let (digest, lifetime, from) = (refresh_token.digest(), self.refresh_tokens.lifetime, self.from.clone());
+        unit.is_done_by(user, session);
         unit.begin::<Token>(session).decide(TokenCommand::Issue { user, epoch, digest, lifetime, from })?;
         Ok(SignedIn { user, session, epoch, refresh_token, at: unit.now() })
     }

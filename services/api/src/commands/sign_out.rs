@@ -17,12 +17,17 @@ pub(crate) struct SignOut<'a> {
     pub(crate) looks_only: bool,
 }
 
-/// Whose sign-in it was; `None` in place of the user where the token was good no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SignedOut {
-    pub(crate) user: Option<UserId>,
-    /// Whether the sign-in is over now, whoever ended it.
-    pub(crate) ended: bool,
+pub(crate) enum SignedOut {
+    Yes {
+        user: UserId,
+    },
+    /// The token was good no more; whether the sign-in is over now because of that.
+    No {
+        ended: bool,
+    },
+    /// It never was a token.
+    Unknown,
 }
 
 impl Command for SignOut<'_> {
@@ -32,19 +37,20 @@ impl Command for SignOut<'_> {
 
     async fn run(&self, unit: &mut Unit<'_>) -> Result<SignedOut, RefreshError> {
         let Some(shown) = Shown::look(self.tokens, self.presented, unit).await? else {
-            return Ok(SignedOut { user: None, ended: false });
+            return Ok(SignedOut::Unknown);
         };
         match shown.verdict {
             Verdict::Current | Verdict::Before => {
                 if !self.looks_only {
+                    unit.is_done_by(shown.family.user, self.presented.family());
                     let mut stream = unit.load::<Token>(self.presented.family()).await?;
                     stream.decide(TokenCommand::Revoke { reason: RevokeReason::SignedOut })?;
                 }
-                Ok(SignedOut { user: Some(shown.family.user), ended: !self.looks_only })
+                Ok(SignedOut::Yes { user: shown.family.user })
             }
             Verdict::Reused | Verdict::Expired | Verdict::Revoked | Verdict::Unknown => {
                 shown.decide(self.tokens, self.presented, None, self.from.clone(), unit).await?;
-                Ok(SignedOut { user: None, ended: shown.verdict == Verdict::Reused })
+                Ok(SignedOut::No { ended: shown.verdict == Verdict::Reused })
             }
         }
     }

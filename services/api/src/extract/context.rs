@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::header;
+use axum::http::header::{self, HeaderValue};
 use axum::http::request::Parts;
 use domain::Metadata;
 use domain::ids::{ApiKeyId, TokenId, UserId};
@@ -22,7 +22,7 @@ impl Context {
     pub(crate) fn of(parts: &Parts, app: &App) -> Self {
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-        let forwarded = parts.headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
+        let forwarded = parts.headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
         let ip = peer.map(|peer| app.trusted_proxies.client(peer, forwarded).to_string());
         let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
         let user_agent = agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect());

@@ -27,6 +27,7 @@ pub(super) async fn guard(State((app, access)): State<(App, Access)>, request: R
         Access::User(scope) => (scope, None),
         Access::Role(role, scope) => (scope, Some(role)),
     };
+    app.passwords.make_room_for_others();
     let (mut parts, body) = request.into_parts();
     match Caller::admit(&app, &parts, scope, role).await {
         Ok(caller) => {

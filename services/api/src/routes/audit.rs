@@ -75,6 +75,7 @@ pub(super) async fn tokens(
 ) -> Result<Response, Problem> {
     let mut wanted = parameters.parse(&headers, &app)?;
     wanted.filter.user = whose(&app, &caller, wanted.user.as_deref()).await?;
+    wanted.filter.reader = Reader::of(&caller).user();
     let lag = least.await_in(&app, &app.read_models.token_activity, caller.user).await?;
     let mut response = match wanted.format {
         Format::Page => page(&app, &caller, &wanted).await?.into_response(),
@@ -211,6 +212,14 @@ enum Reader {
 impl Reader {
     fn of(caller: &Caller) -> Self {
         if caller.is_auditor() { Self::Auditor } else { Self::User(caller.user) }
+    }
+
+    /// Who may not learn from where others acted.
+    const fn user(self) -> Option<UserId> {
+        match self {
+            Self::Auditor => None,
+            Self::User(user) => Some(user),
+        }
     }
 
     fn row(self, row: Activity) -> ActivityRow {

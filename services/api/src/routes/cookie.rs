@@ -38,8 +38,12 @@ impl<'a> Sent<'a> {
             let host = origin.split_once("://").map(|(_, host)| host);
             host.is_some() && host == text(header::HOST)
         };
-        let foreign = site.is_some_and(|site| !["same-origin", "none"].contains(&site))
-            || origin.is_some_and(|origin| !same_host(origin));
+        // What the browser says of the site is right behind any proxy; the host may have been rewritten on the way.
+        let foreign = match (site, origin) {
+            (Some(site), _) => !["same-origin", "none"].contains(&site),
+            (None, Some(origin)) => !same_host(origin),
+            (None, None) => false,
+        };
         matches!(self, Self::Cookie(_)) && foreign
     }
 }
@@ -80,6 +84,7 @@ mod tests {
             &[("origin", "http://chat.example:8000")],
             &[("origin", "https://chat.example:8000"), ("sec-fetch-site", "same-origin")],
             &[("sec-fetch-site", "none")],
+            &[("origin", "https://chat.example"), ("sec-fetch-site", "same-origin")],
         ] {
             assert!(!foreign(ours), "{ours:?}");
         }

@@ -12,7 +12,7 @@ use projections::token_activity::{self, Key};
 use serde::{Deserialize, Serialize};
 use store::fresh_id;
 
-use super::positioned::{Done, MinPosition, Seen};
+use super::positioned::{Done, MinPosition, NoContent, Secret, Seen};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::commands::{CreateKey, KeyChange, RevokeKey, RotateKey};
@@ -47,21 +47,29 @@ pub(super) async fn create(
     State(app): State<App>,
     caller: Caller,
     Body(request): Body<KeyRequest>,
-) -> Result<(StatusCode, Done<Created>), Problem> {
+) -> Result<(StatusCode, Secret<Done<Created>>), Problem> {
     let (name, scopes) = request.parse(&caller)?;
     let lifetime_seconds = request.expires_in_days.map(|days| i64::from(days) * DAY);
     let (id, secret) = (fresh_id(), fresh_secret()?);
-    let command = CreateKey { id, user: caller.user, name, digest: secret.digest(), scopes, lifetime_seconds };
+    let command = CreateKey {
+        id,
+        user: caller.user,
+        name,
+        digest: secret.digest(),
+        scopes,
+        lifetime_seconds,
+        at_most: caller.key_ends,
+    };
     let done = app.executor.execute(&command, caller.metadata).await?;
     app.own_writes.note(caller.user, done.position);
-    Ok((StatusCode::CREATED, Done(done.position, Created::of(id, done.output, &secret))))
+    Ok((StatusCode::CREATED, Secret(Done(done.position, Created::of(id, done.output, &secret)))))
 }
 
 impl KeyRequest {
     fn parse(&self, caller: &Caller) -> Result<(KeyName, BTreeSet<Scope>), Problem> {
         let mut fields = Fields::default();
         let name = fields.take("name", KeyName::try_from(self.name.clone()));
-        let scopes = self.scopes.as_ref().map(|scopes| scopes.iter().map(|scope| scope.parse()).collect());
+        let scopes = self.scopes.as_ref().map(|scopes| scopes.iter().map(|scope| scope.parse::<Scope>()).collect());
         let scopes = fields.take("scopes", scopes.unwrap_or_else(|| Ok(BTreeSet::from(USUAL))));
         let (Some(name), Some(scopes)) = (name, scopes) else { return Err(fields.into_problem()) };
         if self.expires_in_days.is_some_and(|days| !(1..=LONGEST_DAYS).contains(&days)) {
@@ -71,7 +79,7 @@ impl KeyRequest {
             return Err(invalid("scopes", "must not be empty"));
         }
         // No key makes a mightier one.
-        if scopes.iter().any(|scope: &Scope| !caller.scopes.include(*scope)) {
+        if !caller.scopes.include_all(&scopes) {
             return Err(Problem::Forbidden);
         }
         Ok((name, scopes))
@@ -151,36 +159,39 @@ pub(super) async fn rotate(
     caller: Caller,
     Path(id): Path<String>,
     request: Option<Body<RotateRequest>>,
-) -> Result<Done<Rotated>, Problem> {
+) -> Result<Secret<Done<Rotated>>, Problem> {
     let id: ApiKeyId = id.parse().map_err(|_| Problem::NoSuchKey)?;
     let overlap_seconds = request.and_then(|Body(request)| request.overlap_seconds).unwrap_or(USUAL_OVERLAP);
     if overlap_seconds > LONGEST_OVERLAP {
         return Err(invalid("overlap_seconds", "must be from 0 to 604800"));
     }
     let secret = fresh_secret()?;
-    let command = RotateKey { id, by: caller.user, digest: secret.digest(), overlap_seconds };
+    let command = RotateKey { id, by: caller.user, digest: secret.digest(), overlap_seconds, within: caller.scopes };
     let done = app.executor.execute(&command, caller.metadata).await?;
+    app.api_keys.forget(id);
     app.own_writes.note(caller.user, done.position);
     let (key, old_until) = done.output;
-    Ok(Done(done.position, Rotated { key: Created::of(id, key, &secret), old_secret_until: Time(old_until) }))
+    let rotated = Rotated { key: Created::of(id, key, &secret), old_secret_until: Time(old_until) };
+    Ok(Secret(Done(done.position, rotated)))
 }
 
 pub(super) async fn revoke(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let id: ApiKeyId = id.parse().map_err(|_| Problem::NoSuchKey)?;
     let done = app.executor.execute(&RevokeKey { id, by: caller.user }, caller.metadata).await?;
     app.revocations.end_key(id, app.clock().now());
     app.own_writes.note(caller.user, done.position);
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent(done.position))
 }
 
 impl From<KeyChange> for Problem {
     fn from(error: KeyChange) -> Self {
         use domain::token::api_key::ApiKeyError;
         match error {
+            KeyChange::Mightier => Self::Forbidden,
             KeyChange::Key(ApiKeyError::NotFound) => Self::NoSuchKey,
             KeyChange::Key(ApiKeyError::AlreadyCreated) => Self::Internal("a new key's stream was not new"),
             KeyChange::Store(error) => Self::Store(error),

@@ -1,26 +1,24 @@
 //! `/api/v1/users/me`: one's own profile, password and sign-ins.
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use domain::ids::{TokenId, UserId};
-use domain::token::notice::{NoticeEvent, SignInFailure};
 use domain::user::{Account, Profile, User};
 use domain::values::{DisplayName, Email, Password, Role, Username};
 use projections::token_activity::{self, SignIn};
 use serde::{Deserialize, Serialize};
 
-use super::positioned::{Done, MinPosition, Seen};
-use crate::app::App;
+use super::positioned::{Done, MinPosition, NoContent, Seen};
+use crate::app::{App, Guessed};
 use crate::caller::Caller;
-use crate::commands::{ChangeError, ChangePassword, ChangeProfile, EndSignIn, Note};
+use crate::commands::{ChangeError, ChangePassword, ChangeProfile, EndSignIn, Proof, Standing};
 use crate::extract::Body;
-use crate::passwords::Verified;
 use crate::problem::{Fields, Problem};
+use crate::throttle::Ticket;
 use crate::time::Time;
 
 /// A user as they, and administrators, see them.
 #[derive(Serialize)]
-pub(super) struct Shown {
+pub(super) struct UserView {
     id: UserId,
     name: Option<String>,
     email: Option<String>,
@@ -29,7 +27,7 @@ pub(super) struct Shown {
     disabled: bool,
 }
 
-impl Shown {
+impl UserView {
     pub(super) fn of(id: UserId, user: &User) -> Option<Self> {
         let Account { profile, roles, .. } = user.account()?;
         let Profile { username, email, name } = profile.clone();
@@ -46,9 +44,9 @@ impl Shown {
     }
 }
 
-pub(super) async fn show(State(app): State<App>, caller: Caller) -> Result<axum::Json<Shown>, Problem> {
+pub(super) async fn show(State(app): State<App>, caller: Caller) -> Result<axum::Json<UserView>, Problem> {
     let user = app.executor.look::<User>(caller.user).await?;
-    Shown::of(caller.user, &user).map(axum::Json).ok_or(Problem::NoSuchUser)
+    UserView::of(caller.user, &user).map(axum::Json).ok_or(Problem::NoSuchUser)
 }
 
 #[derive(Deserialize)]
@@ -56,7 +54,7 @@ pub(super) struct ProfileRequest {
     name: Option<String>,
     username: Option<String>,
     email: Option<String>,
-    /// Needed where the email changes: with it somebody can sign in.
+    /// Needed where the email or the user name changes: with these somebody can sign in.
     current_password: Option<String>,
 }
 
@@ -64,37 +62,51 @@ pub(super) async fn change_profile(
     State(app): State<App>,
     caller: Caller,
     Body(request): Body<ProfileRequest>,
-) -> Result<Done<Shown>, Problem> {
+) -> Result<Done<UserView>, Problem> {
     let mut fields = Fields::default();
     let name = fields.take("name", request.name.map(DisplayName::try_from).transpose());
     let username = fields.take("username", request.username.map(Username::try_from).transpose());
     let email = fields.take("email", request.email.map(Email::try_from).transpose());
     let (Some(name), Some(username), Some(email)) = (name, username, email) else { return Err(fields.into_problem()) };
-    if email.is_some() {
-        prove(&app, &caller, request.current_password.unwrap_or_default()).await?;
-    }
-    let command = ChangeProfile { user: caller.user, username, email, name };
-    let done = app.executor.execute(&command, caller.metadata).await?;
-    app.own_writes.note(caller.user, done.position);
+    let (proof, ticket) = if email.is_some() || username.is_some() {
+        let (proof, ticket) = proof(&app, &caller, request.current_password.unwrap_or_default()).await?;
+        (Some(proof), Some(ticket))
+    } else {
+        (None, None)
+    };
+    let command = ChangeProfile { user: caller.user, username, email, name, proof };
+    let done = app.executor.execute(&command, caller.metadata).await;
+    let done = settled(&app, caller.user, ticket, done).await?;
     let user = app.executor.look::<User>(caller.user).await?;
-    Shown::of(caller.user, &user).map(|shown| Done(done.position, shown)).ok_or(Problem::NoSuchUser)
+    UserView::of(caller.user, &user).map(|shown| Done(done.position, shown)).ok_or(Problem::NoSuchUser)
 }
 
 /// Whoever has somebody's access token may not know their password, and may not guess it here.
-async fn prove(app: &App, caller: &Caller, password: String) -> Result<(), Problem> {
-    let name = caller.user.to_string();
-    let ticket = app.admit_guess(&caller.metadata, &name).await?;
-    let user = app.executor.look::<User>(caller.user).await?;
-    let hash = user.active().map(|account| &account.password_hash);
-    match app.passwords.verify(Password::presented(password).as_ref(), hash).await? {
-        Verified::Yes { .. } => Ok(app.throttle.succeeded(ticket, app.clock().now()).await?),
-        Verified::No => {
-            let (identifier, reason) = (app.throttle.identifier(&name), SignInFailure::WrongPassword);
-            let failed = NoticeEvent::SignInFailed { user: Some(caller.user), identifier, reason };
-            app.executor.execute(&Note(failed), caller.metadata.clone()).await?;
-            Err(Problem::WrongPassword)
-        }
+async fn proof<'a>(app: &'a App, caller: &Caller, password: String) -> Result<(Proof<'a>, Ticket), Problem> {
+    let ticket = app.admit_guess(&caller.metadata, caller.user).await?;
+    let identifier = app.throttle.identifier(caller.user);
+    let password = Password::presented(password);
+    Ok((Proof { passwords: &app.passwords, password, identifier }, ticket))
+}
+
+/// What came of a command that asked for the password, beside the guess that it counted as.
+async fn settled(
+    app: &App,
+    user: UserId,
+    ticket: Option<Ticket>,
+    done: Result<store::Done<Option<Standing>>, ChangeError>,
+) -> Result<store::Done<Standing>, Problem> {
+    let guess = match &done {
+        Ok(done) if done.output.is_some() => Guessed::Right,
+        Ok(_) => Guessed::Wrong,
+        Err(_) => Guessed::Nothing,
+    };
+    if let Some(ticket) = ticket {
+        app.settle_guess(ticket, guess).await;
     }
+    let store::Done { output, position } = done?;
+    app.own_writes.note(user, position);
+    Ok(store::Done { output: output.ok_or(Problem::WrongPassword)?, position })
 }
 
 #[derive(Deserialize)]
@@ -107,22 +119,18 @@ pub(super) async fn change_password(
     State(app): State<App>,
     caller: Caller,
     Body(request): Body<PasswordRequest>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let mut fields = Fields::default();
     let policy = app.password_policy.at_change();
     let new = fields.take("new_password", Password::chosen(request.new_password, policy));
     let Some(new) = new else { return Err(fields.into_problem()) };
-    let ticket = app.admit_guess(&caller.metadata, &caller.user.to_string()).await?;
-    let identifier = app.throttle.identifier(&caller.user.to_string());
-    let current = Password::presented(request.current_password);
+    let (proof, ticket) = proof(&app, &caller, request.current_password).await?;
     let (user, kept) = (caller.user, caller.session);
-    let command = ChangePassword { passwords: &app.passwords, user, identifier, current, new, kept };
-    let done = app.executor.execute(&command, caller.metadata).await?;
-    app.own_writes.note(user, done.position);
-    let standing = done.output.ok_or(Problem::WrongPassword)?;
-    app.throttle.succeeded(ticket, app.clock().now()).await?;
-    app.end_all(user, &standing).await;
-    Ok(StatusCode::NO_CONTENT)
+    let command = ChangePassword { user, proof, new, kept };
+    let done = app.executor.execute(&command, caller.metadata).await;
+    let done = settled(&app, user, Some(ticket), done).await?;
+    app.end_all(user, &done.output).await;
+    Ok(NoContent(done.position))
 }
 
 #[derive(Serialize)]
@@ -166,16 +174,15 @@ pub(super) async fn end_sign_in(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let id: TokenId = id.parse().map_err(|_| Problem::NoSuchSignIn)?;
     let done = app.executor.execute(&EndSignIn { by: caller.user, id }, caller.metadata).await?;
     if !done.output {
         return Err(Problem::NoSuchSignIn);
     }
-    app.revocations.end_sign_in(id, app.clock().now());
-    app.refresh_tokens.forget(id).await;
+    app.end_sign_in(id).await;
     app.own_writes.note(caller.user, done.position);
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent(done.position))
 }
 
 impl From<ChangeError> for Problem {

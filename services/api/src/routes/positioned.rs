@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::ids::UserId;
 use serde::Serialize;
@@ -28,6 +28,32 @@ pub(super) struct Done<T>(pub(super) Option<Position>, pub(super) T);
 impl<T: Serialize> IntoResponse for Done<T> {
     fn into_response(self) -> Response {
         let mut response = Json(self.1).into_response();
+        if let Some(position) = self.0 {
+            response.headers_mut().insert(EVENT_POSITION, HeaderValue::from(position.get()));
+        }
+        response
+    }
+}
+
+/// An answer that holds a secret: nobody on the way keeps it.
+#[derive(Debug)]
+pub(super) struct Secret<T>(pub(super) T);
+
+impl<T: IntoResponse> IntoResponse for Secret<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+/// A command that has nothing to say but where its last event stands.
+#[derive(Debug)]
+pub(super) struct NoContent(pub(super) Option<Position>);
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::NO_CONTENT.into_response();
         if let Some(position) = self.0 {
             response.headers_mut().insert(EVENT_POSITION, HeaderValue::from(position.get()));
         }

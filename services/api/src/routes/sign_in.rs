@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::Metadata;
 use domain::ids::UserId;
+use domain::token::notice::NoticeEvent;
 use domain::user::UserCommand;
 use domain::values::Password;
 use serde::{Deserialize, Serialize};
@@ -12,11 +14,11 @@ use serde_json::Value;
 use store::{Position, fresh_id};
 
 use super::cookie::{self, Sent};
-use super::positioned::Done;
-use crate::app::App;
+use super::positioned::{Done, NoContent, Secret};
+use crate::app::{App, Guessed};
 use crate::caller;
 use crate::commands::{
-    self, ChangeUser, Refresh, RefreshError, Refreshed, SignIn, SignInError, SignOut, SignedIn, SignedOut,
+    self, ChangeUser, Note, Refresh, RefreshError, Refreshed, SignIn, SignInError, SignOut, SignedIn, SignedOut,
 };
 use crate::extract::{Body, Context};
 use crate::problem::{FieldError, Problem};
@@ -45,18 +47,24 @@ pub(super) async fn login(
 ) -> Result<Response, Problem> {
     let typed = request.email.or(request.username).ok_or_else(nameless)?;
     let metadata = context.anonymous();
-    let ticket = app.admit_guess(&metadata, &typed).await?;
+    let ticket = app.admit_guess(&metadata, typed.as_str()).await?;
     let command = SignIn {
         passwords: &app.passwords,
         refresh_tokens: &app.refresh_tokens,
         claim: commands::claim_of(&typed),
-        identifier: app.throttle.identifier(&typed),
+        identifier: app.throttle.identifier(typed.as_str()),
         password: Password::presented(request.password),
         from: commands::origin(&metadata),
     };
-    let done = app.executor.execute(&command, metadata).await?;
+    let done = app.executor.execute(&command, metadata).await;
+    let guess = match &done {
+        Ok(done) if done.output.is_ok() => Guessed::Right,
+        Ok(_) => Guessed::Wrong,
+        Err(_) => Guessed::Nothing,
+    };
+    app.settle_guess(ticket, guess).await;
+    let done = done?;
     let SignedIn { user, session, epoch, refresh_token, at } = done.output.map_err(|_| Problem::WrongCredentials)?;
-    app.throttle.succeeded(ticket, at).await?;
     let bearer = Bearer { user, session, generation: 0, epoch };
     answer(&app, bearer, &refresh_token, done.position, at)
 }
@@ -81,10 +89,7 @@ fn answer(
     let (refresh_token, expires_in) = (refresh_token.text(), app.access_tokens.lifetime_seconds());
     let cookie = cookie::set(Some((&refresh_token, app.refresh_tokens.lifetime.idle_seconds)));
     let tokens = Tokens { access_token, token_type: "bearer", refresh_token, expires_in };
-    let mut response = Done(position, tokens).into_response();
-    response.headers_mut().insert(header::SET_COOKIE, cookie);
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(([(header::SET_COOKIE, cookie)], Secret(Done(position, tokens))).into_response())
 }
 
 pub(super) async fn refresh(State(app): State<App>, context: Context, headers: HeaderMap) -> Response {
@@ -93,35 +98,42 @@ pub(super) async fn refresh(State(app): State<App>, context: Context, headers: H
 }
 
 async fn refreshed(app: &App, context: Context, headers: &HeaderMap) -> Result<Response, Problem> {
-    let presented = presented(headers)?;
     let metadata = context.anonymous();
-    let command = Refresh {
-        tokens: &app.refresh_tokens,
-        presented: &presented,
-        notes_unknown: app.unknown_tokens.is_news(metadata.ip.as_deref()),
-        from: commands::origin(&metadata),
-    };
-    let done = app.executor.execute(&command, metadata).await?;
+    let presented = presented(app, headers, &metadata).await?;
+    let from = commands::origin(&metadata);
+    let command = Refresh { tokens: &app.refresh_tokens, presented: &presented, from };
+    let done = app.executor.execute(&command, metadata.clone()).await?;
     match done.output {
         Refreshed::Yes { user, session, generation, epoch, refresh_token, at } => {
-            answer(app, Bearer { user, session, generation, epoch }, &refresh_token, done.position, at)
+            return answer(app, Bearer { user, session, generation, epoch }, &refresh_token, done.position, at);
         }
-        Refreshed::No { ended } => {
-            if ended {
-                end(app, &presented).await;
-            }
-            Err(Problem::WrongCredentials)
-        }
+        Refreshed::No { ended: true } => app.end_sign_in(presented.family()).await,
+        Refreshed::No { ended: false } => {}
+        Refreshed::Unknown => note_unknown(app, &metadata, true).await?,
     }
+    Err(Problem::WrongCredentials)
 }
 
 /// The token that was sent, unless a page of another site made the browser send it.
-fn presented(headers: &HeaderMap) -> Result<RefreshToken, Problem> {
+async fn presented(app: &App, headers: &HeaderMap, metadata: &Metadata) -> Result<RefreshToken, Problem> {
     let sent = Sent::with(headers).ok_or(Problem::WrongCredentials)?;
     if sent.is_foreign(headers) {
         return Err(Problem::ForeignOrigin);
     }
-    RefreshToken::parse(sent.text()).ok_or(Problem::WrongCredentials)
+    if let Some(token) = RefreshToken::parse(sent.text()) {
+        return Ok(token);
+    }
+    note_unknown(app, metadata, false).await?;
+    Err(Problem::WrongCredentials)
+}
+
+/// A token that never was one is noted, but not each time.
+async fn note_unknown(app: &App, metadata: &Metadata, well_formed: bool) -> Result<(), Problem> {
+    if app.unknown_tokens.is_news(metadata.ip.as_deref().unwrap_or_default()) {
+        let unknown = NoticeEvent::UnknownTokenPresented { well_formed };
+        app.executor.execute(&Note(unknown), metadata.clone()).await?;
+    }
+    Ok(())
 }
 
 /// A 401 takes the cookie away; nothing else does, or a moment's trouble would sign people out.
@@ -133,44 +145,54 @@ fn refused(problem: Problem) -> Response {
     response
 }
 
-/// What this node knows at once of a sign-in that has ended; the others hear of it by the feed.
-async fn end(app: &App, token: &RefreshToken) {
-    app.revocations.end_sign_in(token.family(), app.clock().now());
-    app.refresh_tokens.forget(token.family()).await;
-}
-
 pub(super) async fn logout(State(app): State<App>, context: Context, headers: HeaderMap) -> Response {
-    signed_out(&app, context, &headers, false).await.map_or_else(refused, |_| gone())
+    signed_out(&app, context, &headers, false).await.map_or_else(refused, |(_, position)| gone(position))
 }
 
-async fn signed_out(app: &App, context: Context, headers: &HeaderMap, looks_only: bool) -> Result<UserId, Problem> {
-    let presented = presented(headers)?;
+async fn signed_out(
+    app: &App,
+    context: Context,
+    headers: &HeaderMap,
+    looks_only: bool,
+) -> Result<(UserId, Option<Position>), Problem> {
     let metadata = context.anonymous();
+    let presented = presented(app, headers, &metadata).await?;
     let from = commands::origin(&metadata);
     let command = SignOut { tokens: &app.refresh_tokens, presented: &presented, from, looks_only };
-    let SignedOut { user, ended } = app.executor.execute(&command, metadata).await?.output;
+    let done = app.executor.execute(&command, metadata.clone()).await?;
+    let ended = match done.output {
+        SignedOut::Yes { .. } => !looks_only,
+        SignedOut::No { ended } => ended,
+        SignedOut::Unknown => {
+            note_unknown(app, &metadata, true).await?;
+            false
+        }
+    };
     if ended {
-        end(app, &presented).await;
+        app.end_sign_in(presented.family()).await;
     }
-    user.ok_or(Problem::WrongCredentials)
+    match done.output {
+        SignedOut::Yes { user } => Ok((user, done.position)),
+        SignedOut::No { .. } | SignedOut::Unknown => Err(Problem::WrongCredentials),
+    }
 }
 
 /// Done; the cookie goes.
-fn gone() -> Response {
-    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie::set(None))]).into_response()
+fn gone(position: Option<Position>) -> Response {
+    ([(header::SET_COOKIE, cookie::set(None))], NoContent(position)).into_response()
 }
 
 pub(super) async fn logout_all(State(app): State<App>, context: Context, headers: HeaderMap) -> Response {
-    signed_out_everywhere(&app, context, &headers).await.map_or_else(refused, |()| gone())
+    signed_out_everywhere(&app, context, &headers).await.map_or_else(refused, gone)
 }
 
 /// By a refresh token or an access token, whichever comes along and is good.
-async fn signed_out_everywhere(app: &App, context: Context, headers: &HeaderMap) -> Result<(), Problem> {
+async fn signed_out_everywhere(app: &App, context: Context, headers: &HeaderMap) -> Result<Option<Position>, Problem> {
     let (user, metadata) = match caller::identify(app, headers).await {
         Ok(identity) if identity.is_person() => (identity.user, identity.metadata(context)),
         Err(problem @ Problem::Store(_)) => return Err(problem),
         Ok(_) | Err(_) => {
-            let user = signed_out(app, context.clone(), headers, true).await?;
+            let (user, _) = signed_out(app, context.clone(), headers, true).await?;
             (user, context.by(user, None, None))
         }
     };
@@ -178,7 +200,7 @@ async fn signed_out_everywhere(app: &App, context: Context, headers: &HeaderMap)
     let done = app.executor.execute(&command, metadata).await?;
     app.end_all(user, &done.output).await;
     app.own_writes.note(user, done.position);
-    Ok(())
+    Ok(done.position)
 }
 
 /// The public keys with which anybody can check our access tokens.

@@ -58,11 +58,13 @@ pub(super) async fn register(
     context: Context,
     Body(request): Body<RegisterRequest>,
 ) -> Result<(StatusCode, Done<Registered>), Problem> {
+    let metadata = context.anonymous();
+    app.admit_registration(&metadata).await?;
     let Applicant { name, email, username, password } = request.parse(app.password_policy.at_registration())?;
     let password_hash = app.passwords.hash(&password).await?;
     let who = Registration { username, email: Some(email), name: Some(name), password_hash };
     let command = RegisterUser { who, roles: Vec::new() };
-    let done = app.executor.execute(&command, context.anonymous()).await?;
+    let done = app.executor.execute(&command, metadata).await?;
     let who = command.who;
     let registered = Registered {
         id: done.output,

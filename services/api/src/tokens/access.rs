@@ -1,5 +1,7 @@
 //! Access tokens: signed, short-lived proof of who is asking.
 
+use std::sync::Arc;
+
 use domain::Timestamp;
 use domain::ids::{TokenId, UserId};
 use domain::values::Digest;
@@ -26,7 +28,8 @@ pub struct AccessTokens {
     pub(crate) keys: SigningKeys,
     validation: Validation,
     lifetime_seconds: u32,
-    /// By the token's digest. That a token is signed never changes; all else is looked at each time.
+    /// By the token's digest. That a token is signed never changes; all else is looked at each time, also whether the
+    /// key that signed it is still trusted.
     checked: moka::sync::Cache<Digest, Checked>,
 }
 
@@ -49,9 +52,10 @@ pub(crate) enum NoToken {
     Bad,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Checked {
     bearer: Bearer,
+    kid: Arc<str>,
     not_before: i64,
     expires: i64,
 }
@@ -111,19 +115,21 @@ impl AccessTokens {
             return Err(NoToken::Bad);
         }
         let digest = sha256(token.as_bytes());
-        let known = self.checked.get(&digest);
+        let known = self.checked.get(&digest).filter(|checked| self.keys.checking(&checked.kid).is_some());
+        let is_new = known.is_none();
         let checked = match known {
             Some(checked) => checked,
             None => self.verify(token)?,
         };
+        let bearer = checked.bearer;
         let now = now.as_seconds();
         if checked.not_before > now + LEEWAY_SECONDS || now >= checked.expires + LEEWAY_SECONDS {
             return Err(NoToken::Bad);
         }
-        if known.is_none() {
+        if is_new {
             self.checked.insert(digest, checked);
         }
-        Ok(checked.bearer)
+        Ok(bearer)
     }
 
     fn verify(&self, token: &str) -> Result<Checked, NoToken> {
@@ -131,9 +137,10 @@ impl AccessTokens {
         let kid = header.kid.filter(|_| header.typ.as_deref() == Some(TYPE)).ok_or(NoToken::Bad)?;
         let key = self.keys.checking(&kid).ok_or(NoToken::UnknownKey)?;
         let token = jsonwebtoken::decode::<Claims>(token, &key, &self.validation).map_err(|_| NoToken::Bad)?;
-        let Claims { sub: user, sid: session, nbf: not_before, exp: expires, r#gen: generation, epoch, .. } =
-            token.claims;
-        Ok(Checked { bearer: Bearer { user, session, generation, epoch }, not_before, expires })
+        // Nothing is valid before it was issued, whatever else it says of itself.
+        let not_before = token.claims.nbf.max(token.claims.iat);
+        let Claims { sub: user, sid: session, exp: expires, r#gen: generation, epoch, .. } = token.claims;
+        Ok(Checked { bearer: Bearer { user, session, generation, epoch }, kid: kid.into(), not_before, expires })
     }
 }
 
@@ -144,7 +151,7 @@ mod tests {
 
     use jsonwebtoken::{Algorithm, EncodingKey};
     use serde_json::{Value, json};
-    use store::{Db, Durability, SqliteFile};
+    use store::{Clock, Db, Durability, Executor, Log, SqliteFile};
 
     use super::*;
     use crate::tokens::{self, SecretKey};
@@ -237,6 +244,7 @@ mod tests {
             ("from another issuer", ours(with("iss", json!("elsewhere")))),
             ("expired", ours(with("exp", json!(1_699_999_980)))),
             ("not yet valid", ours(with("nbf", json!(1_700_000_100)))),
+            ("issued in the future", ours(with("iat", json!(1_700_000_100)))),
             ("for nobody", ours(with("sub", json!(null)))),
             ("of no sign-in", ours(with("sid", json!("x")))),
             ("without an end", ours(with("exp", json!(null)))),
@@ -284,14 +292,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_is_replaced_by_itself_and_goes_when_nothing_of_it_can_be_good() {
+    async fn a_key_is_replaced_by_itself_and_checks_no_more_when_nothing_of_it_can_be_good() {
         let folder = tempfile::tempdir().unwrap();
         let tokens = tokens(folder.path(), tokens::Algorithm::EdDsa).await;
-        let day = |days: i64| NOW.plus_seconds(days * 86_400);
-        for (days, keys) in [(29, 1), (31, 2), (32, 2), (62, 2)] {
-            tokens.keys.reload(day(days)).await;
-            assert_eq!(tokens.keys.jwks()["keys"].as_array().unwrap().len(), keys, "after {days} days");
+        let log = Log::open(db(folder.path()).await);
+        let executor = Executor::new(log.clone(), Clock::manual(NOW));
+        let mut day = 0;
+        for (until, keys) in [(29, 1), (30, 2), (31, 2), (33, 1), (60, 2), (63, 1)] {
+            executor.clock().advance((until - day) * 86_400);
+            day = until;
+            tokens.keys.look(&executor).await.unwrap();
+            assert_eq!(tokens.keys.jwks()["keys"].as_array().unwrap().len(), keys, "after {day} days");
         }
+        let noted = log.read(store::Position::START, 10).await.unwrap();
+        assert_eq!(noted.iter().map(|event| event.event_type.as_str()).collect::<Vec<_>>(), ["SigningKeyRotated"; 2]);
     }
 
     #[tokio::test]

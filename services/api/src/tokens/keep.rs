@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::ids::{TokenId, UserId};
 use domain::token::family::{LOST_SECONDS, Lifetime};
-use store::{Clock, StoreError, Successors, in_full};
+use store::{Clock, Owner, StoreError, Successors, in_full};
 use tokio_util::sync::CancellationToken;
 
 use super::refresh::RefreshToken;
@@ -25,6 +25,8 @@ pub struct RefreshTokens {
 const PURPOSE: &str = "colloquy refresh successor";
 const SEEN: u64 = 50_000;
 const SWEEP: Duration = Duration::from_secs(30);
+/// How far the clocks of two nodes may be apart.
+const SKEW_SECONDS: u32 = 60;
 
 impl RefreshTokens {
     #[must_use]
@@ -37,7 +39,7 @@ impl RefreshTokens {
         &self,
         old: &RefreshToken,
         generation: u32,
-        owner: UserId,
+        owner: Owner,
         now: Timestamp,
     ) -> Result<Option<RefreshToken>, StoreError> {
         let family = old.family();
@@ -52,8 +54,11 @@ impl RefreshTokens {
             return Ok(Some(token));
         }
         tracing::warn!("a sealed successor can't be opened: was SECRET_KEY changed?");
-        self.successors.replace(family, generation, &sealed).await?;
-        Ok(Some(token))
+        if self.successors.replace(family, generation, &settled, &sealed).await? {
+            return Ok(Some(token));
+        }
+        let replaced = self.successors.of(family, generation).await?.sealed;
+        Ok(replaced.and_then(|sealed| self.open(old, generation, &sealed)))
     }
 
     /// The successor that was settled for a token, and when it was first used.
@@ -83,9 +88,9 @@ impl RefreshTokens {
         forgotten(self.successors.forget(family).await);
     }
 
-    /// All sign-ins of somebody have ended, but the one that is kept.
-    pub(crate) async fn forget_all(&self, owner: UserId, kept: Option<TokenId>) {
-        forgotten(self.successors.forget_all(owner, kept).await);
+    /// All sign-ins of earlier epochs have ended, but the one that is kept.
+    pub(crate) async fn forget_older(&self, user: UserId, epoch: u32, kept: Option<TokenId>) {
+        forgotten(self.successors.forget_older(user, epoch, kept).await);
     }
 
     /// Drops what nobody may ask for any more, until told to stop.
@@ -103,7 +108,8 @@ impl RefreshTokens {
 
     pub(crate) async fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
         let before = |seconds: u32| now.plus_seconds(-i64::from(seconds));
-        self.successors.sweep(before(self.leeway_seconds), before(LOST_SECONDS)).await
+        let leeway = self.leeway_seconds.saturating_add(SKEW_SECONDS);
+        self.successors.sweep(before(leeway), before(LOST_SECONDS.saturating_add(SKEW_SECONDS))).await
     }
 
     fn seal(&self, old: &RefreshToken, generation: u32, token: &RefreshToken) -> Option<Vec<u8>> {

@@ -13,7 +13,7 @@ pub(crate) use access::{Bearer, NoToken};
 pub(crate) use api_key::{KeySecret, PresentedKey};
 pub use keep::RefreshTokens;
 pub(crate) use refresh::RefreshToken;
-pub use revocations::Revocations;
+pub use revocations::{Followers, Revocations};
 pub(crate) use secret::sha256_of as digest_of;
 pub use secret::{SecretKey, ShortSecret};
 pub use signing::{Algorithm, SigningError, SigningKeys};

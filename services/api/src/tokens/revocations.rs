@@ -1,6 +1,7 @@
 //! `bus ─▶ revocations`: which access tokens and keys are good no more, on every node, from the event feed.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -16,10 +17,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::Bearer;
 use super::signing::SigningKeys;
+use crate::api_keys::ApiKeys;
 
 /// What has ended in the last while. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Revocations(Arc<RwLock<Ended>>);
+pub struct Revocations {
+    ended: Arc<RwLock<Ended>>,
+    /// Whether the feed can't be read for the moment.
+    deaf: Arc<AtomicBool>,
+}
+
+/// What else changes with the feed.
+#[derive(Debug, Clone)]
+pub struct Followers {
+    pub signing_keys: SigningKeys,
+    pub api_keys: ApiKeys,
+    pub clock: Clock,
+}
 
 #[derive(Debug, Default)]
 struct Ended {
@@ -41,8 +55,15 @@ const KEPT_SECONDS: i64 = 25 * 3_600;
 const BATCH: usize = 1_000;
 const AGAIN: Duration = Duration::from_millis(100);
 const FORGET: Duration = Duration::from_mins(5);
-/// The events that say so; the log has an index of them.
-const NAMES: [&str; 4] = ["TokenRevoked", "SignInsEnded", "ApiKeyRevoked", "SigningKeyRotated"];
+/// The events that matter here. (The log has an index of those that end tokens.)
+const NAMES: [&str; 5] = ["TokenRevoked", "SignInsEnded", "ApiKeyRevoked", "ApiKeyRotated", "SigningKeyRotated"];
+
+/// For whom else an event is news.
+enum News {
+    None,
+    ApiKey(ApiKeyId),
+    SigningKeys,
+}
 
 impl Revocations {
     /// What has ended before this node started; from where on to follow.
@@ -55,20 +76,16 @@ impl Revocations {
     }
 
     /// Follows the feed until told to stop.
-    pub async fn run(
-        &self,
-        log: Log,
-        bus: Bus,
-        from: Position,
-        keys: SigningKeys,
-        clock: Clock,
-        shutdown: CancellationToken,
-    ) {
+    pub async fn run(&self, log: Log, bus: Bus, from: Position, followers: Followers, shutdown: CancellationToken) {
         let mut feed = Feed::new(log, bus.tail().clone(), from);
         let follow = async {
             loop {
-                if let Err(error) = self.follow(&mut feed, &keys, &clock).await {
-                    tracing::debug!(cause = in_full(&error), "revocations can't be followed for a while");
+                let followed = self.follow(&mut feed, &followers).await;
+                let was_deaf = self.deaf.swap(followed.is_err(), Ordering::SeqCst);
+                if let Err(error) = followed {
+                    if !was_deaf {
+                        tracing::warn!(cause = in_full(&error), "revocations can't be followed");
+                    }
                     tokio::time::sleep(AGAIN).await;
                 }
             }
@@ -76,7 +93,7 @@ impl Revocations {
         let forget = async {
             loop {
                 tokio::time::sleep(FORGET).await;
-                self.forget(clock.now());
+                self.forget(followers.clock.now());
             }
         };
         tokio::select! {
@@ -86,29 +103,38 @@ impl Revocations {
         }
     }
 
-    async fn follow(&self, feed: &mut Feed, keys: &SigningKeys, clock: &Clock) -> Result<(), StoreError> {
-        let events = feed.next(BATCH).await?;
-        if events.iter().filter(|event| self.take(event)).count() > 0 {
-            keys.reload(clock.now()).await;
+    async fn follow(&self, feed: &mut Feed, followers: &Followers) -> Result<(), StoreError> {
+        for recorded in feed.next(BATCH).await? {
+            match self.take(&recorded) {
+                News::None => {}
+                News::ApiKey(id) => followers.api_keys.forget(id),
+                News::SigningKeys => followers.signing_keys.reload(followers.clock.now()).await,
+            }
         }
         Ok(())
     }
 
-    /// Takes in an event; whether it says that the signing keys have changed.
-    fn take(&self, recorded: &Recorded) -> bool {
+    /// Whether this node hears of what ends.
+    pub(crate) fn are_followed(&self) -> bool {
+        !self.deaf.load(Ordering::SeqCst)
+    }
+
+    /// Takes in an event, and says what else it is news for.
+    fn take(&self, recorded: &Recorded) -> News {
         if !NAMES.contains(&recorded.event_type.as_str()) {
-            return false;
+            return News::None;
         }
         let at = recorded.recorded_at;
         match recorded.event() {
             Ok(Event::Token(id, TokenEvent::TokenRevoked { .. })) => self.end_sign_in(id, at),
             Ok(Event::User(id, UserEvent::SignInsEnded { epoch, kept, .. })) => self.end_all(id, epoch, kept, at),
             Ok(Event::ApiKey(id, ApiKeyEvent::ApiKeyRevoked { .. })) => self.end_key(id, at),
-            Ok(Event::Notice(_, NoticeEvent::SigningKeyRotated { .. })) => return true,
+            Ok(Event::ApiKey(id, ApiKeyEvent::ApiKeyRotated { .. })) => return News::ApiKey(id),
+            Ok(Event::Notice(_, NoticeEvent::SigningKeyRotated { .. })) => return News::SigningKeys,
             Ok(_) => {}
             Err(error) => tracing::error!(at = %recorded.position, %error, "a revocation can't be read"),
         }
-        false
+        News::None
     }
 
     /// A sign-in is over. Whoever ends one says so here, too, so that this node need not wait for the feed.
@@ -136,19 +162,19 @@ impl Revocations {
 
     /// Whether a token that is ours and in time is good no more all the same.
     pub(crate) fn has_ended(&self, bearer: &Bearer) -> bool {
-        let ended = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
         let older = |epoch: &Epoch| bearer.epoch < epoch.number && epoch.kept != Some(bearer.session);
         ended.sign_ins.contains_key(&bearer.session) || ended.users.get(&bearer.user).is_some_and(older)
     }
 
     /// Whether a key that was looked up when its user's account had some epoch must be looked up again.
     pub(crate) fn has_ended_key(&self, id: ApiKeyId, user: UserId, epoch: u32) -> bool {
-        let ended = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
         ended.keys.contains_key(&id) || ended.users.get(&user).is_some_and(|known| epoch < known.number)
     }
 
     fn write(&self, change: impl FnOnce(&mut Ended)) {
-        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.ended.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Forgets what no token can be old enough for.

@@ -7,16 +7,18 @@ use std::time::Duration;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::Timestamp;
+use domain::token::notice::NoticeEvent;
+use domain::{Metadata, Timestamp};
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde_json::{Value, json};
-use store::{Clock, Db, SealedKey, StoreError, fresh_id, in_full};
+use store::{Db, Executor, SealedKey, StoreError, fresh_id, in_full};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::secret::{SecretKey, sha256};
+use crate::commands::Note;
 
 /// How access tokens are signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,14 +86,17 @@ impl SigningKeys {
         Ok(Self(Arc::new(Inner { db, secret, algorithm, ring, reloaded })))
     }
 
-    /// Makes a new key and keeps it; whoever reads the keys again signs with it.
+    /// Makes a new key and keeps it; whoever reads the keys again signs with it. The newest signs, whatever the clock of
+    /// who made the one before.
     pub async fn rotate(db: &Db, secret: &SecretKey, now: Timestamp) -> Result<Uuid, SigningError> {
+        let newest = store::signing_keys(db).await?.first().map_or(i64::MIN, |key| key.made_at);
+        let made_at = now.as_micros().max(newest.saturating_add(1));
         let pair = Ed25519KeyPair::generate().map_err(|_| SigningError::Generate)?;
         let private = pair.to_pkcs8v1().map_err(|_| SigningError::Generate)?;
         let kid: Uuid = fresh_id();
         let public = pair.public_key().as_ref().to_vec();
         let sealed = secret.seal(PURPOSE, b"", kid.as_bytes(), private.as_ref()).ok_or(SigningError::Generate)?;
-        store::add_signing_key(db, &SealedKey { kid, public, sealed, made_at: now.as_micros() }).await?;
+        store::add_signing_key(db, &SealedKey { kid, public, sealed, made_at }).await?;
         Ok(kid)
     }
 
@@ -127,14 +132,29 @@ impl SigningKeys {
     }
 
     /// Reads the keys again and again, and replaces one that has signed long enough, until told to stop.
-    pub async fn run(&self, clock: Clock, shutdown: CancellationToken) {
+    pub async fn run(&self, executor: Executor, shutdown: CancellationToken) {
         let look = async {
             loop {
                 tokio::time::sleep(LOOK).await;
-                self.reload(clock.now()).await;
+                if let Err(error) = self.look(&executor).await {
+                    tracing::warn!(cause = in_full(&error), "the signing keys could not be looked after");
+                }
             }
         };
         shutdown.run_until_cancelled(look).await;
+    }
+
+    pub(super) async fn look(&self, executor: &Executor) -> Result<(), SigningError> {
+        let now = executor.clock().now();
+        self.reload(now).await;
+        if self.0.algorithm == Algorithm::EdDsa && now >= self.ring().newest.plus_seconds(SIGNS_SECONDS) {
+            let kid = Self::rotate(&self.0.db, &self.0.secret, now).await?.to_string();
+            let metadata = Metadata { request_id: fresh_id::<Uuid>().to_string(), ..Metadata::default() };
+            executor.execute(&Note(NoticeEvent::SigningKeyRotated { kid }), metadata).await?;
+            store::drop_signing_keys(&self.0.db, now.plus_seconds(-CHECKS_SECONDS)).await?;
+            self.reload(now).await;
+        }
+        Ok(())
     }
 
     pub(super) async fn reload(&self, now: Timestamp) {
@@ -152,15 +172,14 @@ impl SigningKeys {
     }
 }
 
-/// The keys in the database, with a new one if there is none that may sign.
+/// The keys in the database; the first is made here.
 async fn ring(db: &Db, secret: &SecretKey, now: Timestamp) -> Result<Ring, SigningError> {
     let keys = store::signing_keys(db).await?;
-    if let Some(ring) = Ring::of_keys(&keys, secret)?.filter(|ring| now < ring.newest.plus_seconds(SIGNS_SECONDS)) {
+    if let Some(ring) = Ring::of_keys(&keys, secret, now)? {
         return Ok(ring);
     }
     SigningKeys::rotate(db, secret, now).await?;
-    store::drop_signing_keys(db, now.plus_seconds(-CHECKS_SECONDS)).await?;
-    Ring::of_keys(&store::signing_keys(db).await?, secret)?.ok_or(SigningError::Generate)
+    Ring::of_keys(&store::signing_keys(db).await?, secret, now)?.ok_or(SigningError::Generate)
 }
 
 impl Ring {
@@ -177,8 +196,11 @@ impl Ring {
         }
     }
 
-    /// The newest key signs; the others still check.
-    fn of_keys(keys: &[SealedKey], secret: &SecretKey) -> Result<Option<Self>, SigningError> {
+    /// The newest key signs; one that was replaced still checks for a while.
+    fn of_keys(keys: &[SealedKey], secret: &SecretKey, now: Timestamp) -> Result<Option<Self>, SigningError> {
+        let since = now.plus_seconds(-CHECKS_SECONDS).as_micros();
+        let replaced = keys.iter().zip(keys.iter().skip(1)).take_while(|(newer, _)| newer.made_at >= since).count();
+        let keys = keys.get(..=replaced).unwrap_or_default();
         let Some(newest) = keys.first() else { return Ok(None) };
         let private =
             secret.open(PURPOSE, b"", newest.kid.as_bytes(), &newest.sealed).ok_or(SigningError::OtherSecret)?;
