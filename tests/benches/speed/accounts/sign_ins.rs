@@ -28,6 +28,12 @@ pub async fn measure(report: &mut Report) {
             bare.push(spawn_blocking(bare_rate).await.expect("hashes"));
         }
         let name = engine.name();
+        let least = Some(Limit::AtLeast(0.9));
+        // Postgres and NATS work on these cores, too, where elsewhere they have their own.
+        let (bound, aim) = match engine {
+            Engine::Sqlite => (least, None),
+            Engine::PostgresNats => (None, least),
+        };
         report.rounds(&format!("sign-ins a second, {name}"), &ours);
         report.rounds("bare argon2id a second", &bare);
         report.row(Row {
@@ -35,8 +41,8 @@ pub async fn measure(report: &mut Report) {
             value: ratio(&ours, &bare),
             unit: "x",
             of: format!("({} against {} a second)", number(median(&ours)), number(median(&bare))),
-            bound: Some(Limit::AtLeast(0.9)),
-            aim: None,
+            bound,
+            aim,
         });
     }
 }
