@@ -128,7 +128,10 @@ impl Server {
             Phase::Sent => self.judge(digest, from)?,
             Phase::Current(loaded) => {
                 let fresh = self.secret();
-                let (successor, _) = *self.sealed.entry(digest).or_insert((fresh, self.now));
+                // What was sealed by a node that died before it appended is as good as new.
+                let settled = self.sealed.entry(digest).or_insert((fresh, self.now));
+                settled.1 = self.now;
+                let successor = settled.0;
                 let number = self.number() + 1;
                 let tokens = Answer::Tokens(Held { number, digest: successor });
                 let events = self.decide(&loaded, successor, from);
