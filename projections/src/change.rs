@@ -41,6 +41,9 @@ impl Change {
 pub trait Projection {
     const SPEC: Spec;
 
+    /// Whether such an event leaves anything in it. What does not only moves the checkpoint, in its own time.
+    fn concerns(event: &Event) -> bool;
+
     /// Takes events in, each once and in order; the checkpoint moves in the same transaction.
     fn apply(tx: &mut Tx, changes: &[Change]) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -3,8 +3,8 @@
 mod apply;
 mod query;
 
-use domain::Timestamp;
 use domain::ids::{ConversationId, MessageId, UserId};
+use domain::{Event, Timestamp};
 use store::read_model::Spec;
 use store::{Position, StoreError, Tx};
 
@@ -17,6 +17,10 @@ pub struct History;
 
 impl Projection for History {
     const SPEC: Spec = Spec { name: "history", tables: include_str!("../../migrations/history/tables.sql") };
+
+    fn concerns(event: &Event) -> bool {
+        matches!(event, Event::Conversation(..) | Event::Message(..))
+    }
 
     async fn apply(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreError> {
         apply::apply(tx, changes).await

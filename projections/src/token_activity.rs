@@ -10,8 +10,8 @@ mod span;
 mod statement;
 mod write;
 
-use domain::Timestamp;
 use domain::ids::{ApiKeyId, TokenId, UserId};
+use domain::{Event, Timestamp};
 use store::read_model::Spec;
 use store::{Position, StoreError, Tx};
 use uuid::Uuid;
@@ -28,6 +28,10 @@ pub struct TokenActivity;
 impl Projection for TokenActivity {
     const SPEC: Spec =
         Spec { name: "token_activity", tables: include_str!("../../migrations/token_activity/tables.sql") };
+
+    fn concerns(event: &Event) -> bool {
+        matches!(event, Event::User(..) | Event::Token(..) | Event::ApiKey(..) | Event::Notice(..))
+    }
 
     async fn apply(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreError> {
         apply::apply(tx, changes).await

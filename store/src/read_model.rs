@@ -74,11 +74,21 @@ impl ReadModel {
 
     /// Up to where the log is in.
     pub async fn position(&self) -> Result<Position, StoreError> {
+        let checkpoint = self.checkpoint().await?;
+        self.pass(checkpoint);
+        Ok(checkpoint.max(*self.reached.borrow()))
+    }
+
+    /// Up to where the log is in for certain, where each process finds it.
+    pub async fn checkpoint(&self) -> Result<Position, StoreError> {
         let sql = format!("select position from {}_checkpoint", self.spec.name);
         let position = on!(self.db(), pool => sqlx::query_scalar(&sql).fetch_one(pool).await)?;
-        let position = Position::new(position);
+        Ok(Position::new(position))
+    }
+
+    /// Up to `position` nothing is left to take in: who waits here for it may go on, before the checkpoint says so.
+    pub fn pass(&self, position: Position) {
         self.reached.send_if_modified(|reached| std::mem::replace(reached, position.max(*reached)) < position);
-        Ok(position)
     }
 
     /// Waits until the log is in up to `position`; whether it came to that in time.
@@ -144,7 +154,7 @@ impl Batch {
         let sql = format!("update {}_checkpoint set position = $1", self.spec.name);
         on_tx!(&mut self.tx, connection => sqlx::query(&sql).bind(position.get()).execute(connection).await.map(|_| ()))?;
         self.tx.commit().await?;
-        self.reached.send_replace(position);
+        self.reached.send_if_modified(|reached| std::mem::replace(reached, position.max(*reached)) < position);
         Ok(())
     }
 }

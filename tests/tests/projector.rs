@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::ids::{MessageId, UserId};
+use domain::ids::{ClaimId, MessageId, UserId};
 use projections::history::{self, Cursor, HistoryQuery};
 use projections::{Change, History, Projection};
 use projector::{RebuildError, State, Worker, rebuild};
@@ -154,6 +154,28 @@ on_both_engines! {
         let failed = rebuild::<History>(&stage.log, &live, |_, _| {}).await;
         assert!(matches!(failed, Err(RebuildError::Stuck { at, .. }) if at.get() == 3));
         assert_eq!(whole_page(&live, ann).await.total, 1, "a rebuild that fails leaves the live one");
+    }
+
+    async fn what_does_not_concern_it_leaves_nothing_and_is_passed_by(stage: Stage) {
+        let live = stage.history().await;
+        stage.relay();
+        stage.project(&live);
+        let elsewhere = ReadModel::open(&store::read_model::Home::beside(stage.log.db().clone()), History::SPEC).await;
+        let elsewhere = elsewhere.unwrap();
+        let (ann, mut scribe) = (store::fresh_id::<UserId>(), Scribe::new(&stage.log));
+        let name = json!({"kind": "username", "by": ann});
+        for _ in 0..3 {
+            let before = dump(live.db()).await;
+            scribe.write("claim", store::fresh_id::<ClaimId>(), "Claimed", name.clone()).await;
+            stage.settle(&live).await;
+            assert_eq!(dump(live.db()).await, before);
+            // The checkpoint follows, for those who know of nothing else.
+            stage.settle(&elsewhere).await;
+            let room = scribe.start(ann).await;
+            scribe.post(ann, room, "this does").await;
+            stage.settle(&elsewhere).await;
+            assert_eq!(live.checkpoint().await.unwrap(), stage.log.head().await.unwrap());
+        }
     }
 
     async fn two_workers_apply_each_event_once(stage: Stage) {

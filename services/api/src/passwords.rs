@@ -38,6 +38,8 @@ impl Default for Others {
 impl Others {
     /// After so long without a request all cores may hash.
     const GONE: Duration = Duration::from_millis(50);
+    /// How often as long as it has worked a thread rests while others are served.
+    const REST: u32 = 2;
 
     fn now(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
@@ -50,6 +52,13 @@ impl Others {
     fn wait_until_none(&self) {
         while self.are_served() {
             std::thread::sleep(Self::GONE);
+        }
+    }
+
+    /// However few cores there are, others find them free most of the time.
+    fn rest_after(&self, worked: Duration) {
+        if self.are_served() {
+            std::thread::sleep(worked.saturating_mul(Self::REST));
         }
     }
 
@@ -117,7 +126,9 @@ impl Passwords {
                         others.wait_until_none();
                     }
                     let Some(job) = next(&waiting) else { break };
+                    let begun = Instant::now();
                     job(&mut workspace);
+                    others.rest_after(begun.elapsed());
                 }
             });
         }

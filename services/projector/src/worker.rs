@@ -9,6 +9,7 @@ use projections::{Change, Projection};
 use store::read_model::Batch;
 use store::{Lease, Log, Position, ReadModel, Recorded, StoreError, in_full};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How many events are applied in one transaction.
@@ -104,16 +105,18 @@ impl Worker {
             self.state.send_if_modified(|state| std::mem::replace(state, State::Standby) != State::Standby);
             return Ok(());
         };
-        let mut cursor = self.model.position().await?;
-        let mut feed = Feed::new(self.log.clone(), self.bus.tail().clone(), cursor);
+        let mut reached = Reached::at(self.model.checkpoint().await?);
+        let mut feed = Feed::new(self.log.clone(), self.bus.tail().clone(), reached.cursor);
         loop {
-            let Ok(events) = tokio::time::timeout(CHECK, feed.next(BATCH)).await else {
+            let events = tokio::time::timeout_at(reached.look_up(), feed.next(BATCH)).await;
+            if events.is_err() && !reached.is_due() {
                 if lease.holds().await {
                     continue;
                 }
                 return Ok(());
-            };
-            cursor = apply::<P>(&self.model, cursor, &events?).await?;
+            }
+            let events = events.unwrap_or_else(|_| Ok(Vec::new()))?;
+            reached = take_in::<P>(&self.model, reached, &events).await?;
             self.state.send_if_modified(|state| std::mem::replace(state, State::Running) != State::Running);
         }
     }
@@ -121,27 +124,73 @@ impl Worker {
 
 /// How often an idle leader looks whether it still leads.
 const CHECK: Duration = Duration::from_secs(2);
+/// How long the checkpoint may stay behind while nothing comes that concerns the read model.
+const LINGER: Duration = Duration::from_millis(50);
 
-/// Applies events that follow on `cursor`, and answers with the position of the last one.
-async fn apply<P: Projection>(
-    model: &ReadModel,
+/// Up to where a leader has come.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    /// The last event that was taken in, or passed by as it doesn't concern the read model.
     cursor: Position,
-    events: &[Arc<Recorded>],
-) -> Result<Position, Trouble> {
-    let (changes, unknown) = decode(events);
-    let Some(last) = changes.last().map(|change| change.position) else {
-        return unknown.map_or(Ok(cursor), |(at, error)| Err(Trouble::Stuck { at, reason: error.to_string() }));
-    };
-    match apply_together::<P>(model, cursor, &changes).await {
-        Err(Trouble::Store(error)) if !error.is_passing() => {
-            tracing::warn!(cause = in_full(&error), "a batch can't be applied; looking for the guilty event");
-            apply_each::<P>(model, cursor, &changes).await?;
-        }
-        applied => applied?,
+    checkpoint: Position,
+    /// When the checkpoint is to follow, where it is behind.
+    due: Option<Instant>,
+}
+
+impl Reached {
+    const fn at(checkpoint: Position) -> Self {
+        Self { cursor: checkpoint, checkpoint, due: None }
     }
+
+    fn look_up(&self) -> Instant {
+        self.due.unwrap_or_else(|| Instant::now() + CHECK)
+    }
+
+    fn is_due(&self) -> bool {
+        self.due.is_some_and(|due| due <= Instant::now())
+    }
+
+    fn passing_by(self, cursor: Position) -> Self {
+        Self { cursor, due: self.due.or_else(|| Some(Instant::now() + LINGER)), ..self }
+    }
+}
+
+/// Takes in events that follow on what was reached. What doesn't concern the read model costs it no transaction of its own.
+async fn take_in<P: Projection>(
+    model: &ReadModel,
+    reached: Reached,
+    events: &[Arc<Recorded>],
+) -> Result<Reached, Trouble> {
+    let (changes, unknown) = decode(events);
+    let last = changes.last().map_or(reached.cursor, |change| change.position);
+    let reached = if reached.is_due() || changes.iter().any(|change| P::concerns(&change.event)) {
+        apply::<P>(model, reached.checkpoint, &changes, last).await?;
+        Reached::at(last)
+    } else if last > reached.cursor {
+        model.pass(last);
+        reached.passing_by(last)
+    } else {
+        reached
+    };
     match unknown {
         Some((at, error)) => Err(Trouble::Stuck { at, reason: error.to_string() }),
-        None => Ok(last),
+        None => Ok(reached),
+    }
+}
+
+/// Applies changes up to `last`, on a read model whose checkpoint is still where it was left.
+async fn apply<P: Projection>(
+    model: &ReadModel,
+    checkpoint: Position,
+    changes: &[Change],
+    last: Position,
+) -> Result<(), Trouble> {
+    match apply_together::<P>(model, checkpoint, changes, last).await {
+        Err(Trouble::Store(error)) if !error.is_passing() => {
+            tracing::warn!(cause = in_full(&error), "a batch can't be applied; looking for the guilty event");
+            apply_each::<P>(model, checkpoint, changes).await
+        }
+        applied => applied,
     }
 }
 
@@ -157,27 +206,34 @@ pub(crate) fn decode(events: &[Arc<Recorded>]) -> (Vec<Change>, Option<(Position
     (changes, None)
 }
 
-async fn apply_together<P: Projection>(model: &ReadModel, cursor: Position, changes: &[Change]) -> Result<(), Trouble> {
-    let Some(last) = changes.last() else { return Ok(()) };
+async fn apply_together<P: Projection>(
+    model: &ReadModel,
+    checkpoint: Position,
+    changes: &[Change],
+    last: Position,
+) -> Result<(), Trouble> {
     let mut batch: Batch = model.begin().await?;
-    if batch.position != cursor {
+    if batch.position != checkpoint {
         return Err(Trouble::Moved);
     }
     P::apply(&mut batch.tx, changes).await?;
-    batch.commit(last.position).await?;
+    batch.commit(last).await?;
     Ok(())
 }
 
-async fn apply_each<P: Projection>(model: &ReadModel, cursor: Position, changes: &[Change]) -> Result<(), Trouble> {
-    let mut cursor = cursor;
+async fn apply_each<P: Projection>(
+    model: &ReadModel,
+    mut checkpoint: Position,
+    changes: &[Change],
+) -> Result<(), Trouble> {
     for change in changes {
-        match apply_together::<P>(model, cursor, std::slice::from_ref(change)).await {
+        match apply_together::<P>(model, checkpoint, std::slice::from_ref(change), change.position).await {
             Err(Trouble::Store(error)) if !error.is_passing() => {
                 return Err(Trouble::Stuck { at: change.position, reason: error.to_string() });
             }
             applied => applied?,
         }
-        cursor = change.position;
+        checkpoint = change.position;
     }
     Ok(())
 }
