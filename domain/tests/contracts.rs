@@ -12,7 +12,8 @@ use std::path::Path;
 
 use cqrs_es::Aggregate;
 use domain::chat::conversation::{Conversation, ConversationEvent};
-use domain::chat::message::{Message, MessageEvent, Usage};
+use domain::chat::message::{Message, MessageEvent};
+use domain::chat::reply::{Asked, FinishReason, Interruption, ReplyTo, Said, Usage};
 use domain::ids::{ClaimKind, ConversationId, MessageId, UserId};
 use domain::token::api_key::{ApiKey, ApiKeyEvent, NewKey};
 use domain::token::family::{Generation, Origin, RefuseReason, RevokeReason, Token, TokenEvent};
@@ -135,14 +136,23 @@ fn moment() -> Timestamp {
     Timestamp::from_micros(1_700_000_900_123_456)
 }
 
-fn messages(conversation: ConversationId, owner: UserId) -> [MessageEvent; 3] {
+fn messages(conversation: ConversationId, owner: UserId) -> [MessageEvent; 6] {
     let to: MessageId = MESSAGE.parse().unwrap();
     let body = "  It's \"quoted\" \\ 안녕 👋\n\tnext line ".to_owned().try_into().unwrap();
-    let usage = Usage { prompt_tokens: u32::MAX, completion_tokens: u32::MAX - 1 };
+    let (text, model) = ("You said: '안녕'.\n".to_owned(), "openai/gpt-4o-mini".to_owned());
+    let reply = ReplyTo { conversation, owner, to };
+    let (max_tokens, temperature) = (200_000.try_into().ok(), 0.7.try_into().ok());
+    let cost_micros = Some(9_007_199_254_740_991);
+    let usage = Usage { prompt_tokens: u32::MAX, completion_tokens: u32::MAX - 1, estimated: true, cost_micros };
+    let said = Said { text: text.clone(), model: model.clone(), usage };
+    let (reason, retry_after_seconds) = (Interruption::RateLimited, Some(u32::MAX));
     [
         MessageEvent::MessagePosted { conversation, owner, body },
-        MessageEvent::ReplyRequested { conversation, owner, to, model: "openai/gpt-4o-mini".to_owned() },
-        MessageEvent::ReplyCompleted { text: "You said: '안녕'.\n".to_owned(), model: "rules".to_owned(), usage },
+        MessageEvent::ReplyGiven { conversation, owner, to, text, model: model.clone() },
+        MessageEvent::ReplyRequested { reply, asked: Asked { model, max_tokens, temperature } },
+        MessageEvent::ReplyCompleted { owner: Some(owner), said: said.clone(), finish: FinishReason::Length },
+        MessageEvent::ReplyStopped { owner, said: said.clone() },
+        MessageEvent::ReplyInterrupted { owner, said, reason, retry_after_seconds },
     ]
 }
 
@@ -279,6 +289,13 @@ fn what_may_be_absent_is_written_as_null() {
         "/ProfileChanged/email",
         "/ProfileChanged/name",
         "/ProfileChanged/username",
+        "/ReplyCompleted/owner",
+        "/ReplyCompleted/usage/cost_micros",
+        "/ReplyInterrupted/retry_after_seconds",
+        "/ReplyInterrupted/usage/cost_micros",
+        "/ReplyRequested/max_tokens",
+        "/ReplyRequested/temperature",
+        "/ReplyStopped/usage/cost_micros",
         "/SignInFailed/user",
         "/SignInsEnded/kept",
         "/TokenIssued/refresh",

@@ -144,10 +144,17 @@ proptest! {
     }
 
     #[test]
-    fn a_message_is_posted_or_it_is_a_reply_completed_at_most_once(commands in commands::message()) {
+    fn a_message_is_posted_or_it_is_a_reply_that_ends_at_most_once(commands in commands::message()) {
         let names = names(&Life::<Message>::of(&commands));
-        let lives: [&[&str]; 4] =
-            [&[], &["MessagePosted"], &["ReplyRequested"], &["ReplyRequested", "ReplyCompleted"]];
+        let lives: [&[&str]; 7] = [
+            &[],
+            &["MessagePosted"],
+            &["ReplyGiven"],
+            &["ReplyRequested"],
+            &["ReplyRequested", "ReplyCompleted"],
+            &["ReplyRequested", "ReplyStopped"],
+            &["ReplyRequested", "ReplyInterrupted"],
+        ];
         prop_assert!(lives.iter().any(|life| names == *life), "{names:?}");
     }
 }

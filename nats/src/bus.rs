@@ -3,17 +3,32 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::ids::MessageId;
 use store::{Log, Position, Recorded, Ring, StoreError};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::jetstream::JetStream;
+use crate::work::Queue;
 
-/// Carries events, in order, from the relay to every reader.
+/// Carries events, in order, from the relay to every reader; replies that are wanted, to one replier each; and the text of
+/// replies, to all who watch.
 #[derive(Debug, Clone)]
 pub enum Bus {
-    InProcess(Arc<Ring>),
+    InProcess(InProcess),
     Nats(Box<JetStream>),
 }
+
+/// The whole bus of a process that is alone.
+#[derive(Debug, Clone)]
+pub struct InProcess {
+    ring: Arc<Ring>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) stops: broadcast::Sender<MessageId>,
+}
+
+/// How many requests to stop may wait for one who hears them.
+const STOPS: usize = 1_024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
@@ -33,7 +48,8 @@ pub enum BusError {
 impl Bus {
     #[must_use]
     pub fn in_process() -> Self {
-        Self::InProcess(Arc::default())
+        let stops = broadcast::Sender::new(STOPS);
+        Self::InProcess(InProcess { ring: Arc::default(), queue: Arc::default(), stops })
     }
 
     /// Whether a URL can be one of NATS.
@@ -50,8 +66,8 @@ impl Bus {
     /// Up to where the bus has the log; what it holds of another log is dropped.
     pub async fn resume(&self, log: &Log) -> Result<Position, BusError> {
         match self {
-            Self::InProcess(ring) => {
-                let carried = *ring.head().borrow();
+            Self::InProcess(here) => {
+                let carried = *here.ring.head().borrow();
                 Ok(if carried == Position::START { log.head().await? } else { carried })
             }
             Self::Nats(jetstream) => jetstream.resume(log).await,
@@ -61,7 +77,7 @@ impl Bus {
     /// Carries events that follow on what the bus has; returns when it has them all.
     pub async fn publish(&self, events: &[Arc<Recorded>]) -> Result<(), BusError> {
         match self {
-            Self::InProcess(ring) => ring.push(events.iter().cloned()),
+            Self::InProcess(here) => here.ring.push(events.iter().cloned()),
             Self::Nats(jetstream) => jetstream.publish(events).await?,
         }
         Ok(())
@@ -71,7 +87,7 @@ impl Bus {
     #[must_use]
     pub const fn tail(&self) -> &Arc<Ring> {
         match self {
-            Self::InProcess(ring) => ring,
+            Self::InProcess(here) => &here.ring,
             Self::Nats(jetstream) => &jetstream.tail,
         }
     }

@@ -12,22 +12,25 @@ use async_nats::jetstream::consumer::pull::OrderedConfig;
 use async_nats::jetstream::context::{GetStreamErrorKind, PublishAckFuture, PublishErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Stream};
 use async_nats::jetstream::{Context, ContextBuilder};
-use async_nats::{Client, ConnectOptions, HeaderMap};
+use async_nats::{Client, ConnectOptions, Event, HeaderMap};
 use bytes::Bytes;
-use futures::StreamExt;
-use store::{Log, Position, Recorded, Ring};
+use futures::{FutureExt, StreamExt};
+use store::{Log, Position, Recorded, Ring, in_full};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::BusError;
 use crate::subject::{ALL, subject_of};
+use crate::{BusError, live};
 
 /// A connection to NATS, and what has come over it.
 #[derive(Debug, Clone)]
 pub struct JetStream {
-    client: Client,
-    context: Context,
+    pub(crate) client: Client,
+    pub(crate) context: Context,
     pub(crate) tail: Arc<Ring>,
+    /// Whether NATS is there; it changes with each time that NATS goes or comes back.
+    pub(crate) connected: watch::Receiver<bool>,
 }
 
 const STREAM: &str = "COLLOQUY_EVENTS";
@@ -35,18 +38,23 @@ const STREAM: &str = "COLLOQUY_EVENTS";
 const KEPT: Duration = Duration::from_hours(24);
 const KEPT_BYTES: i64 = 1 << 30;
 /// How long NATS may take to answer.
-const ANSWER: Duration = Duration::from_secs(2);
+pub(crate) const ANSWER: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(250);
+/// When NATS is asked again for a stream that it would not make.
+const REMAKE: Duration = Duration::from_secs(5);
 /// How many events are taken into the tail at once.
 const CHUNK: usize = 512;
 /// Room that a message's envelope takes of NATS' limit.
-const ENVELOPE: usize = 1_024;
+pub(crate) const ENVELOPE: usize = 1_024;
+/// How much may wait to be sent: a word of each of many thousand replies at the same moment.
+const UNSENT: usize = 16_384;
 
 impl JetStream {
     pub(crate) async fn connect(url: &str, patience: Duration) -> Result<Self, BusError> {
         let deadline = Instant::now() + patience;
+        let (up, connected) = watch::channel(true);
         let client = loop {
-            match options().connect(url).await {
+            match options(up.clone()).connect(url).await {
                 Ok(client) => break client,
                 Err(error) if Instant::now() + RETRY > deadline => return Err(refused(error)),
                 Err(error) => tracing::warn!(%error, "waiting for NATS"),
@@ -57,7 +65,9 @@ impl JetStream {
             return Err(BusError::TooOld(client.server_info().version));
         }
         let context = ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).build(client.clone());
-        Ok(Self { client, context, tail: Arc::default() })
+        let jetstream = Self { client, context, tail: Arc::default(), connected };
+        jetstream.prepare_live().await;
+        Ok(jetstream)
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -129,7 +139,37 @@ impl JetStream {
         self.context.publish_with_headers(subject_of(event), headers, payload).await.map_err(refused)
     }
 
+    /// Makes a stream where it is missing.
+    pub(crate) async fn make(&self, config: Config) -> Result<(), BusError> {
+        self.context.get_or_create_stream(config).await.map(drop).map_err(refused)
+    }
+
     pub(crate) async fn run(&self, shutdown: CancellationToken) {
+        tokio::join!(self.keep_tail(&shutdown), shutdown.run_until_cancelled(self.keep_live()));
+    }
+
+    /// NATS may have come back without what it held.
+    async fn keep_live(&self) {
+        let mut connected = self.connected.clone();
+        loop {
+            let made = !*connected.borrow_and_update() || self.prepare_live().await;
+            tokio::select! {
+                changed = connected.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(REMAKE), if !made => {}
+            }
+        }
+    }
+
+    /// Replies are made without it too: they are only not seen to grow on other nodes.
+    async fn prepare_live(&self) -> bool {
+        let made = self.make(live::stream()).await;
+        if let Err(error) = &made {
+            tracing::warn!(cause = in_full(error), "replies are not seen to grow on other nodes");
+        }
+        made.is_ok()
+    }
+
+    async fn keep_tail(&self, shutdown: &CancellationToken) {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -168,13 +208,31 @@ impl JetStream {
     }
 }
 
-fn options() -> ConnectOptions {
+/// Sends what can be sent without waiting: `None` where NATS is too far behind, or away for too long. Outside of the task's
+/// budget, which would make a ready channel seem full.
+pub(crate) fn at_once<F: Future>(sending: F) -> Option<F::Output> {
+    tokio::task::unconstrained(sending).now_or_never()
+}
+
+fn options(up: watch::Sender<bool>) -> ConnectOptions {
     ConnectOptions::new()
         .name("colloquy")
+        .client_capacity(UNSENT)
+        .event_callback(move |event| {
+            note(&up, &event);
+            std::future::ready(())
+        })
         .max_reconnects(None)
         .connection_timeout(ANSWER)
         .request_timeout(Some(ANSWER))
         .reconnect_delay_callback(|_| RETRY)
+}
+
+fn note(up: &watch::Sender<bool>, event: &Event) {
+    let came = *event == Event::Connected;
+    if came || *event == Event::Disconnected {
+        up.send_if_modified(|known| std::mem::replace(known, came) != came);
+    }
 }
 
 fn config(head: Position) -> Result<Config, BusError> {
@@ -193,6 +251,6 @@ fn is_missing(error: &async_nats::jetstream::context::GetStreamError) -> bool {
     matches!(error.kind(), GetStreamErrorKind::JetStream(inner) if inner.error_code() == async_nats::jetstream::ErrorCode::STREAM_NOT_FOUND)
 }
 
-fn refused(error: impl std::error::Error + Send + Sync + 'static) -> BusError {
+pub(crate) fn refused(error: impl std::error::Error + Send + Sync + 'static) -> BusError {
     BusError::Nats(Box::new(error))
 }

@@ -1,15 +1,20 @@
 //! `history`: the conversations and messages that people look back on.
 
 mod apply;
+mod columns;
 mod query;
+mod replies;
 
+use domain::chat::Usage;
 use domain::ids::{ConversationId, MessageId, UserId};
-use domain::{Event, Timestamp};
+use domain::{Event, Timestamp, words};
+use serde::{Deserialize, Serialize};
 use store::read_model::Spec;
 use store::{Position, StoreError, Tx};
 
 use crate::{Change, Projection};
-pub use query::{Clearing, Cursor, HistoryPage, HistoryQuery, conversations_of, page};
+pub use query::{Clearing, Cursor, HistoryPage, HistoryQuery, conversations_of, message, page};
+pub use replies::{awaited, awaited_before, replies_of, said_until};
 
 /// The read model of conversations and messages.
 #[derive(Debug)]
@@ -36,8 +41,27 @@ pub struct Message {
     pub role: Role,
     pub content: String,
     pub model: Option<String>,
+    /// For a reply: the message that it answers.
+    pub answers: Option<MessageId>,
+    pub state: State,
+    /// Why it ended as it did: a word of [`FinishReason`](domain::chat::reply::FinishReason) or
+    /// [`Interruption`](domain::chat::reply::Interruption).
+    pub reason: Option<String>,
+    /// Without what it cost.
+    pub usage: Usage,
     pub created_at: Timestamp,
     pub position: Position,
+}
+
+words! {
+    /// How far a message has come.
+    State {
+        Done = "done",
+        /// A reply that is being made.
+        Awaited = "awaited",
+        Stopped = "stopped",
+        Interrupted = "interrupted",
+    }
 }
 
 /// Who speaks.

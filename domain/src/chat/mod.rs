@@ -2,7 +2,9 @@
 
 pub mod conversation;
 pub mod message;
+pub mod reply;
 pub mod rules;
 
 pub use conversation::Conversation;
 pub use message::Message;
+pub use reply::Usage;

@@ -4,6 +4,7 @@
 //! the log may hold already.
 
 mod access;
+mod asked;
 mod common;
 mod digest;
 mod message;
@@ -11,6 +12,7 @@ mod names;
 mod password;
 
 pub use access::{Role, Scope};
+pub use asked::{MaxTokens, Temperature};
 pub use digest::Digest;
 pub use message::MessageBody;
 pub use names::{DisplayName, Email, KeyName, Username};
@@ -37,6 +39,8 @@ pub enum Invalid {
     WeakPassword,
     #[error("must not be a common or easily guessed password")]
     CommonPassword,
+    #[error("must be a number from {0} to {1}")]
+    OutOfRange(u32, u32),
     #[error("is not one of those that there are")]
     NotOneOf,
 }

@@ -2,7 +2,8 @@
 
 use domain::Timestamp;
 use domain::chat::conversation::{Conversation, ConversationCommand};
-use domain::chat::message::{Message, MessageCommand, Usage};
+use domain::chat::message::{Message, MessageCommand};
+use domain::chat::reply::{Asked, Ending, FinishReason, Interruption, ReplyTo, Said, Usage};
 use domain::ids::ClaimKind;
 use domain::token::api_key::{ApiKey, ApiKeyCommand, NewKey};
 use domain::token::family::{Lifetime, Origin, Presented, RevokeReason, Token, TokenCommand};
@@ -158,11 +159,31 @@ pub fn message() -> impl Strategy<Value = Commands<Message>> {
         owner,
         body,
     });
-    let request = (few(), few(), few(), any::<String>())
-        .prop_map(|(conversation, owner, to, model)| MessageCommand::RequestReply { conversation, owner, to, model });
-    let usage =
-        any::<(u32, u32)>().prop_map(|(prompt_tokens, completion_tokens)| Usage { prompt_tokens, completion_tokens });
-    let complete = ("(?s).{0,40}", any::<String>(), usage)
-        .prop_map(|(text, model, usage)| MessageCommand::CompleteReply { text, model, usage });
-    some::<Message>(prop_oneof![post, request, complete])
+    let reply = || (few(), few(), few()).prop_map(|(conversation, owner, to)| ReplyTo { conversation, owner, to });
+    let give = (reply(), "(?s).{0,40}", any::<String>()).prop_map(|(reply, text, model)| MessageCommand::GiveReply {
+        reply,
+        text,
+        model,
+    });
+    let asked = (any::<String>(), 0..400_000_u32, 0.0..2.5_f64).prop_map(|(model, max_tokens, temperature)| Asked {
+        model,
+        max_tokens: max_tokens.try_into().ok(),
+        temperature: temperature.try_into().ok(),
+    });
+    let request = (reply(), asked).prop_map(|(reply, asked)| MessageCommand::RequestReply { reply, asked });
+    let usage = any::<(u32, u32, bool, Option<u64>)>().prop_map(
+        |(prompt_tokens, completion_tokens, estimated, cost_micros)| Usage {
+            prompt_tokens,
+            completion_tokens,
+            estimated,
+            cost_micros,
+        },
+    );
+    let said = ("(?s).{0,40}", any::<String>(), usage).prop_map(|(text, model, usage)| Said { text, model, usage });
+    let interrupted = (select(Interruption::ALL), any::<Option<u32>>())
+        .prop_map(|(reason, retry_after_seconds)| Ending::Interrupted { reason, retry_after_seconds });
+    let completed = select(FinishReason::ALL).prop_map(|finish| Ending::Completed { finish });
+    let ending = prop_oneof![completed, Just(Ending::Stopped), interrupted];
+    let end = (said, ending).prop_map(|(said, ending)| MessageCommand::EndReply { said, ending });
+    some::<Message>(prop_oneof![post, give, request, end])
 }

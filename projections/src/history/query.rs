@@ -1,7 +1,8 @@
 //! Questions out: pages of messages by their place in the log, never by time or offset.
 
 use domain::Timestamp;
-use domain::ids::{ConversationId, UserId};
+use domain::chat::Usage;
+use domain::ids::{ConversationId, MessageId, UserId};
 use sqlx::FromRow;
 use store::{Db, Position, StoreError, on};
 use uuid::Uuid;
@@ -87,21 +88,36 @@ async fn rows(db: &Db, query: HistoryQuery) -> Result<Vec<Row>, StoreError> {
     };
     // One more than is shown tells whether there are more.
     let limit = i64::from(query.limit) + 1;
-    let sql = format!(
-        "select id, conversation, owner, role, content, model, created_at, position from messages \
-         where {column} = $1 and {order} limit $3"
-    );
+    let sql = format!("select {CELLS} from messages where {column} = $1 and {order} limit $3");
     Ok(on!(db, pool => sqlx::query_as(&sql).bind(id).bind(bound).bind(limit).fetch_all(pool).await)?)
 }
 
+/// One message of somebody's.
+pub async fn message(db: &Db, owner: UserId, id: MessageId) -> Result<Option<Message>, StoreError> {
+    let sql = format!("select {CELLS} from messages where id = $1 and owner = $2");
+    let (id, owner) = (Uuid::from(id), Uuid::from(owner));
+    let row: Option<Row> = on!(db, pool => sqlx::query_as(&sql).bind(id).bind(owner).fetch_optional(pool).await)?;
+    row.map(Message::try_from).transpose()
+}
+
+/// The cells of a message's row.
+pub(super) const CELLS: &str = "id, conversation, owner, role, content, model, answers, state, reason, prompt_tokens, \
+                                completion_tokens, estimated, created_at, position";
+
 #[derive(FromRow)]
-struct Row {
+pub(super) struct Row {
     id: Uuid,
     conversation: Uuid,
     owner: Uuid,
     role: String,
     content: String,
     model: Option<String>,
+    answers: Option<Uuid>,
+    state: String,
+    reason: Option<String>,
+    prompt_tokens: i64,
+    completion_tokens: i64,
+    estimated: i64,
     created_at: i64,
     position: i64,
 }
@@ -115,6 +131,14 @@ impl TryFrom<Row> for Message {
             "bot" => Role::Bot,
             _ => return Err(StoreError::Corrupt("a message of nobody".into())),
         };
+        let state = row.state.parse().map_err(|_| StoreError::Corrupt("a message in no known state".into()))?;
+        let tokens = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);
+        let usage = Usage {
+            prompt_tokens: tokens(row.prompt_tokens),
+            completion_tokens: tokens(row.completion_tokens),
+            estimated: row.estimated != 0,
+            cost_micros: None,
+        };
         Ok(Self {
             id: row.id.into(),
             conversation: row.conversation.into(),
@@ -122,6 +146,10 @@ impl TryFrom<Row> for Message {
             role,
             content: row.content,
             model: row.model,
+            answers: row.answers.map(MessageId::from),
+            state,
+            reason: row.reason,
+            usage,
             created_at: Timestamp::from_micros(row.created_at),
             position: Position::new(row.position),
         })
