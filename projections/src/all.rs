@@ -3,7 +3,7 @@
 use store::read_model::Home;
 use store::{ReadModel, StoreError};
 
-use crate::{History, Projection, TokenActivity};
+use crate::{History, Projection, TokenActivity, Usage};
 
 macro_rules! read_models {
     ($($name:ident: $projection:ty),+ $(,)?) => {
@@ -36,6 +36,7 @@ macro_rules! read_models {
 read_models! {
     history: History,
     token_activity: TokenActivity,
+    usage: Usage,
 }
 
 impl ReadModels {

@@ -1,6 +1,7 @@
 //! What every read model is made of: the log's events, decoded, a batch at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Event, Metadata, Timestamp, UnknownEvent};
 use store::read_model::Spec;
@@ -40,6 +41,9 @@ impl Change {
 /// Builds a read model from the log.
 pub trait Projection {
     const SPEC: Spec;
+
+    /// How long to gather events before a batch: for what nobody waits for.
+    const PACE: Duration = Duration::ZERO;
 
     /// Whether such an event leaves anything in it. What does not only moves the checkpoint, in its own time.
     fn concerns(event: &Event) -> bool;

@@ -14,7 +14,7 @@ use store::{Position, StoreError, Tx};
 
 use crate::{Change, Projection};
 pub use query::{Clearing, Cursor, HistoryPage, HistoryQuery, conversations_of, message, page};
-pub use replies::{awaited, awaited_before, replies_of, said_until};
+pub use replies::{awaited, awaited_before, awaited_by, replies_of, said_until};
 
 /// The read model of conversations and messages.
 #[derive(Debug)]

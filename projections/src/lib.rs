@@ -4,8 +4,10 @@ mod all;
 mod change;
 pub mod history;
 pub mod token_activity;
+pub mod usage;
 
 pub use all::{ReadModels, SEARCH_PATH};
 pub use change::{Change, Projection};
 pub use history::History;
 pub use token_activity::TokenActivity;
+pub use usage::Usage;

@@ -16,6 +16,7 @@ mod ring;
 mod signing_keys;
 mod streams;
 mod successors;
+pub mod tickets;
 
 pub use clock::{Clock, fresh_id};
 pub use db::{Db, Durability, PostgresDb, SqliteFile, Tx};

@@ -10,12 +10,14 @@ use domain::limit::Rate;
 use domain::token::family::Lifetime;
 use domain::values::{PasswordPolicy, Role};
 use projections::ReadModels;
+use replies::{Context, Live, ProviderConfig, Providers, ProvidersConfig, Replier};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use store::{Clock, Executor, Successors};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::FakeProvider;
 use crate::stage::{Play, Stage};
 
 /// A running API with everything behind it.
@@ -41,6 +43,9 @@ pub struct Options {
     pub sign_in_rate: Option<Rate>,
     pub bootstrap_key: Option<BootstrapKey>,
     pub trusted_proxies: TrustedProxies,
+    /// None: the rule bot answers.
+    pub providers: ProvidersConfig,
+    pub context: Context,
 }
 
 impl Default for Options {
@@ -51,7 +56,23 @@ impl Default for Options {
             sign_in_rate: None,
             bootstrap_key: None,
             trusted_proxies: TrustedProxies::default(),
+            providers: ProvidersConfig::default(),
+            context: Context { system: None, budget: 1_000 },
         }
+    }
+}
+
+impl Options {
+    /// A provider in OpenAI's dialect with some models: `fake/one`, ….
+    pub fn asking(fake: &FakeProvider) -> Self {
+        let provider = ProviderConfig {
+            name: "fake".to_owned(),
+            keys: Vec::new(),
+            base_url: Some(fake.openai_url().parse().expect("an address")),
+            models: ["one", "limited", "wrong"].map(str::to_owned).to_vec(),
+        };
+        let providers = ProvidersConfig { providers: vec![provider], ..ProvidersConfig::default() };
+        Self { providers, ..Self::default() }
     }
 }
 
@@ -79,6 +100,7 @@ impl TestApp {
         let (api_keys, stopped) = (ApiKeys::default(), stop.clone());
         let followers = Followers { signing_keys: keys.clone(), api_keys: api_keys.clone(), clock: clock.clone() };
         tokio::spawn(async move { following.run(log, bus, from, followers, stopped).await });
+        let (providers, live) = reply(&stage, &read_models, options.providers, options.context, &clock, &stop).await;
         let app = App::new(Parts {
             log: stage.log.clone(),
             bus: stage.bus.clone(),
@@ -97,6 +119,8 @@ impl TestApp {
             trusted_proxies: options.trusted_proxies,
             node: "test".to_owned(),
             own_writes: OwnWrites::default(),
+            providers,
+            live,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -222,4 +246,33 @@ impl<'a> Persona<'a> {
         assert_eq!(response.status(), 200);
         response.json().await.expect("JSON")
     }
+}
+
+/// Lets a process make replies, and whoever watches them see them.
+async fn reply(
+    stage: &Stage,
+    read_models: &ReadModels,
+    providers: ProvidersConfig,
+    context: Context,
+    clock: &Clock,
+    stop: &CancellationToken,
+) -> (Providers, Live) {
+    let providers = Providers::new(providers).expect("providers");
+    let (live, log, bus) = (Live::new(stage.bus.clone()), stage.log.clone(), stage.bus.clone());
+    let replier = Replier::new(replies::Parts {
+        log: log.clone(),
+        bus,
+        executor: Executor::new(log.clone(), clock.clone()),
+        history: read_models.history.clone(),
+        providers: providers.clone(),
+        live: live.clone(),
+        context,
+        node: "test".to_owned(),
+        at_once: 1_000,
+    });
+    let from = log.head().await.expect("the log is up");
+    let (watching, stop_watching, stop_replying) = (live.clone(), stop.clone(), stop.clone());
+    tokio::spawn(async move { watching.run(log, from, stop_watching).await });
+    tokio::spawn(async move { replier.run(stop_replying).await });
+    (providers, live)
 }

@@ -9,21 +9,28 @@
 )]
 
 pub mod app;
+pub mod asker;
 pub mod child;
+pub mod fake_provider;
 pub mod load;
 pub mod log;
 pub mod process;
 pub mod scribe;
 pub mod servers;
 pub mod service;
+pub mod socket;
+pub mod sse;
 pub mod stage;
 pub mod wire;
 
 pub use app::{Persona, TestApp};
+pub use asker::{Asker, Since};
 pub use child::Child;
+pub use fake_provider::FakeProvider;
 pub use load::{Dice, Load, People};
 pub use process::{Builder, Colloquy};
-pub use servers::{Nats, Port, Postgres};
+pub use servers::{Nats, Nginx, Port, Postgres};
 pub use service::Service;
+pub use socket::Socket;
 pub use stage::Stage;
 pub use wire::Wire;

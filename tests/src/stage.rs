@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats::Bus;
-use projections::{History, Projection, ReadModels, SEARCH_PATH, TokenActivity};
+use projections::{History, Projection, ReadModels, SEARCH_PATH, TokenActivity, Usage};
 use projector::{State, Worker};
 use store::read_model::Home;
 use store::{Db, Durability, Lease, Log, PostgresDb, ReadModel, SqliteFile};
@@ -106,6 +106,10 @@ impl Stage {
         ReadModel::open(&self.home, TokenActivity::SPEC).await.expect("the read model can be made")
     }
 
+    pub async fn usage(&self) -> ReadModel {
+        ReadModel::open(&self.home, Usage::SPEC).await.expect("the read model can be made")
+    }
+
     pub async fn read_models(&self) -> ReadModels {
         ReadModels::open(&self.home).await.expect("the read models can be made")
     }
@@ -125,8 +129,11 @@ impl Stage {
 
     /// Keeps all read models up to date, until the test ends.
     pub fn project_all(&self, models: &ReadModels) -> Vec<(&'static str, Receiver<State>)> {
-        let states =
-            [self.project_as::<History>(&models.history), self.project_as::<TokenActivity>(&models.token_activity)];
+        let states = [
+            self.project_as::<History>(&models.history),
+            self.project_as::<TokenActivity>(&models.token_activity),
+            self.project_as::<Usage>(&models.usage),
+        ];
         ReadModels::NAMES.iter().copied().zip(states).collect()
     }
 

@@ -46,8 +46,21 @@ const TABLE: &[(&str, &str, For)] = &[
     ("PUT", "/api/v1/users/{user}/roles/{role}", For::Admins("admin")),
     ("DELETE", "/api/v1/users/{user}/roles/{role}", For::Admins("admin")),
     ("POST", "/api/v1/chat", For::Users("chat:write")),
+    ("POST", "/api/v1/chat/stream", For::Users("chat:write")),
+    ("GET", "/api/v1/chat/ws", For::Users("chat:write")),
+    ("POST", "/api/v1/chat/ws-ticket", For::Users("chat:write")),
+    ("POST", "/api/v1/chat/background", For::Users("chat:write")),
+    ("GET", "/api/v1/chat/tasks", For::Users("chat:read")),
+    ("GET", "/api/v1/chat/tasks/{id}", For::Users("chat:read")),
+    ("POST", "/api/v1/chat/tasks/{id}/cancel", For::Users("chat:write")),
+    ("POST", "/api/v1/chat/tasks/{id}/retry", For::Users("chat:write")),
+    ("GET", "/api/v1/messages/{id}", For::Users("chat:read")),
+    ("GET", "/api/v1/messages/{id}/stream", For::Users("chat:read")),
+    ("POST", "/api/v1/messages/{id}/stop", For::Users("chat:write")),
+    ("GET", "/api/v1/models", For::Users("chat:read")),
     ("GET", "/api/v1/chat/history", For::Users("chat:read")),
     ("DELETE", "/api/v1/chat/history", For::Users("chat:write")),
+    ("GET", "/api/v1/usage", For::Users("chat:read")),
 ];
 
 /// Somebody with some proof of who they are.

@@ -4,6 +4,7 @@
 use domain::Metadata;
 use domain::chat::conversation::{Conversation, ConversationCommand, ConversationError};
 use domain::chat::message::{Message, MessageCommand, MessageError};
+use domain::chat::reply::{Asked, Ending, ReplyTo, Said, Usage};
 use domain::ids::{ClaimId, ClaimKind, ConversationId, MessageId, UserId};
 use domain::user::claim::{Claim, ClaimCommand, ClaimError};
 use domain::values::MessageBody;
@@ -78,11 +79,12 @@ impl Command for Reply {
     type Error = Refusal;
 
     async fn run(&self, unit: &mut Unit<'_>) -> Result<(), Refusal> {
-        let (conversation, owner, to) = (fresh_id(), fresh_id(), fresh_id());
+        let reply = ReplyTo { conversation: fresh_id(), owner: fresh_id(), to: fresh_id() };
         let mut stream = unit.load::<Message>(self.0).await?;
-        stream.decide(MessageCommand::RequestReply { conversation, owner, to, model: "m".to_owned() })?;
-        let usage = domain::chat::message::Usage::default();
-        stream.decide(MessageCommand::CompleteReply { text: "t".to_owned(), model: "m".to_owned(), usage })?;
+        let asked = Asked { model: "m".to_owned(), max_tokens: None, temperature: None };
+        stream.decide(MessageCommand::RequestReply { reply, asked })?;
+        let said = Said { text: "t".to_owned(), model: "m".to_owned(), usage: Usage::default() };
+        stream.decide(MessageCommand::EndReply { said, ending: Ending::Stopped })?;
         Ok(())
     }
 }
@@ -110,7 +112,7 @@ on_both_engines! {
         assert_eq!(node.execute(&Reply(fresh_id()), request()).await.unwrap().position, Some(Position::new(3)));
         let events = stage.log.read(Position::START, 10).await.unwrap();
         let names: Vec<_> = events.iter().map(|event| (event.event_type.as_str(), event.sequence)).collect();
-        assert_eq!(names, [("ConversationStarted", 1), ("ReplyRequested", 1), ("ReplyCompleted", 2)]);
+        assert_eq!(names, [("ConversationStarted", 1), ("ReplyRequested", 1), ("ReplyStopped", 2)]);
     }
 
     async fn what_another_node_has_changed_is_not_decided_upon(stage: Stage) {

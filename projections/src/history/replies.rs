@@ -16,18 +16,25 @@ pub async fn awaited(db: &Db, after: Position, limit: u32) -> Result<Vec<(Messag
     Ok(rows.into_iter().map(|(id, position)| (id.into(), Position::new(position))).collect())
 }
 
-/// Replies that are being made in a conversation to what was said before a reply was asked for there, oldest first.
+/// Somebody's replies that are being made.
+pub async fn awaited_by(db: &Db, owner: UserId) -> Result<Vec<MessageId>, StoreError> {
+    let sql = "select id from messages where state = 'awaited' and owner = $1";
+    let rows: Vec<Uuid> = on!(db, pool => sqlx::query_scalar(sql).bind(Uuid::from(owner)).fetch_all(pool).await)?;
+    Ok(rows.into_iter().map(MessageId::from).collect())
+}
+
+/// The newest reply that is being made in a conversation to what was said before a reply was asked for there.
 pub async fn awaited_before(
     db: &Db,
     conversation: ConversationId,
     before: Position,
-) -> Result<Vec<MessageId>, StoreError> {
-    let sql =
-        "select id from messages where state = 'awaited' and conversation = $1 and position < $2 order by position";
-    let rows: Vec<Uuid> = on!(db, pool => {
-        sqlx::query_scalar(sql).bind(Uuid::from(conversation)).bind(before.get()).fetch_all(pool).await
+) -> Result<Option<MessageId>, StoreError> {
+    let sql = "select id from messages where state = 'awaited' and conversation = $1 and position < $2 \
+               order by position desc limit 1";
+    let row: Option<Uuid> = on!(db, pool => {
+        sqlx::query_scalar(sql).bind(Uuid::from(conversation)).bind(before.get()).fetch_optional(pool).await
     })?;
-    Ok(rows.into_iter().map(MessageId::from).collect())
+    Ok(row.map(MessageId::from))
 }
 
 /// The newest of what was said in a conversation before a position, newest first.

@@ -29,6 +29,14 @@ struct Known {
     epoch: u32,
 }
 
+/// A key that is good now.
+pub(crate) struct FoundKey {
+    pub(crate) id: ApiKeyId,
+    pub(crate) key: NewKey,
+    /// The epoch of its user's account.
+    pub(crate) epoch: u32,
+}
+
 const KEYS: u64 = 10_000;
 /// A change that this node never hears of is seen after so long.
 const KEPT: Duration = Duration::from_secs(30);
@@ -42,22 +50,23 @@ impl Default for ApiKeys {
 
 impl ApiKeys {
     /// The key of which somebody shows id and secret, if it is good now.
-    pub(crate) async fn find(&self, app: &App, text: &str) -> Result<Option<(ApiKeyId, NewKey)>, Problem> {
-        let Some(PresentedKey { id, digest }) = PresentedKey::parse(text) else { return Ok(None) };
+    pub(crate) async fn find(&self, app: &App, shown: PresentedKey) -> Result<Option<FoundKey>, Problem> {
+        let PresentedKey { id, digest } = shown;
         let now = app.clock().now();
         let good = |known: &Known| {
             let key = known.key.with_secret(digest, now)?;
-            (!app.revocations.has_ended_key(id, key.user, known.epoch)).then(|| key.clone())
+            let found = || FoundKey { id, key: key.clone(), epoch: known.epoch };
+            (!app.revocations.has_ended_key(id, key.user, known.epoch)).then(found)
         };
-        if let Some(key) = self.known.get(&id).and_then(|known| good(&known)) {
-            return Ok(Some((id, key)));
+        if let Some(found) = self.known.get(&id).and_then(|known| good(&known)) {
+            return Ok(Some(found));
         }
         let changes = self.changes.load(Ordering::SeqCst);
         let Some(known) = look_up(app, id).await?.map(Arc::new) else { return Ok(None) };
         if changes == self.changes.load(Ordering::SeqCst) {
             self.known.insert(id, known.clone());
         }
-        Ok(good(&known).map(|key| (id, key)))
+        Ok(good(&known))
     }
 
     /// A key has changed.
@@ -94,8 +103,12 @@ impl BootstrapKey {
         Self(digest_of(text))
     }
 
-    /// Digests are compared, so that the time says nothing about the key.
-    pub(crate) fn user_of(&self, text: &str) -> Option<UserId> {
-        (digest_of(text.trim()) == self.0).then(|| Self::USER.into())
+    /// Whether it is this key. Digests are compared, so that the time says nothing about it.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        digest_of(text.trim()) == self.0
+    }
+
+    pub(crate) fn user() -> UserId {
+        Self::USER.into()
     }
 }

@@ -8,6 +8,7 @@ use domain::values::PasswordPolicy;
 use nats::Bus;
 use projections::ReadModels;
 use projector::State;
+use replies::{Live, Providers};
 use store::{Clock, Executor, Log};
 use tokio::sync::watch;
 
@@ -47,6 +48,8 @@ pub struct Parts {
     /// How this process calls itself in the log.
     pub node: String,
     pub own_writes: OwnWrites,
+    pub providers: Providers,
+    pub live: Live,
 }
 
 /// What new passwords must be like (`AUTH_PASSWORD_POLICY`).

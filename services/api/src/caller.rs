@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use axum::extract::Query;
 use axum::http::HeaderMap;
 use axum::http::header;
 use axum::http::request::Parts;
@@ -9,11 +10,14 @@ use domain::ids::{ApiKeyId, TokenId, UserId};
 use domain::user::User;
 use domain::values::{Role, Scope};
 use domain::{Metadata, Timestamp};
+use serde::{Deserialize, Serialize};
 
+use crate::api_keys::{BootstrapKey, FoundKey};
 use crate::app::App;
 use crate::extract::Context;
 use crate::problem::Problem;
-use crate::tokens::NoToken;
+use crate::tickets;
+use crate::tokens::{Bearer, GoodToken, NoToken, PresentedKey};
 
 /// Somebody who was let in.
 #[derive(Debug, Clone)]
@@ -27,6 +31,30 @@ pub(crate) struct Caller {
     /// As the account stands now; looked up only where roles matter.
     roles: BTreeSet<Role>,
     pub(crate) metadata: Metadata,
+    proof: Proof,
+}
+
+/// What was shown, as far as it can be taken back, or ends. A ticket is kept as this: no secret is in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Proof {
+    Token {
+        bearer: Bearer,
+        ends: Timestamp,
+    },
+    Key {
+        shown: PresentedKey,
+        epoch: u32,
+    },
+    /// Good as long as this process runs.
+    Bootstrap,
+}
+
+/// Where somebody may show who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ShownIn {
+    Headers,
+    /// In the address, too: a browser that opens a socket can send no header of its own.
+    Address,
 }
 
 /// What somebody may do with the proof that they have shown.
@@ -56,6 +84,7 @@ pub(crate) struct Identity {
     key: Option<ApiKeyId>,
     key_ends: Option<Timestamp>,
     scopes: Scopes,
+    proof: Proof,
 }
 
 impl Identity {
@@ -70,8 +99,18 @@ impl Identity {
 }
 
 impl Caller {
-    pub(crate) async fn admit(app: &App, parts: &Parts, scope: Scope, role: Option<Role>) -> Result<Self, Problem> {
-        let Identity { user, session, key, key_ends, scopes } = identify(app, &parts.headers).await?;
+    pub(crate) async fn admit(
+        app: &App,
+        parts: &Parts,
+        shown_in: ShownIn,
+        scope: Scope,
+        role: Option<Role>,
+    ) -> Result<Self, Problem> {
+        let identity = match shown_in {
+            ShownIn::Headers => identify(app, &parts.headers).await?,
+            ShownIn::Address => identify_by_address(app, parts).await?,
+        };
+        let Identity { user, session, key, key_ends, scopes, proof } = identity;
         if !scopes.include(scope) {
             return Err(Problem::Forbidden);
         }
@@ -83,7 +122,34 @@ impl Caller {
             return Err(Problem::Forbidden);
         }
         let metadata = Context::of(parts, app).by(user, session, key);
-        Ok(Self { user, session, scopes, key_ends, roles, metadata })
+        Ok(Self { user, session, scopes, key_ends, roles, metadata, proof })
+    }
+
+    /// Whether what was shown was not taken back since. Who was let in may go on though it expires meanwhile.
+    pub(crate) fn is_still_in(&self, app: &App) -> bool {
+        match &self.proof {
+            Proof::Token { bearer, .. } => !app.revocations.has_ended(bearer),
+            Proof::Key { shown, epoch } => !app.revocations.has_ended_key(shown.id, self.user, *epoch),
+            Proof::Bootstrap => true,
+        }
+    }
+
+    /// Whether what was shown would be good if it were shown now.
+    pub(crate) async fn would_be_let_in(&self, app: &App) -> Result<bool, Problem> {
+        match of_proof(app, self.proof.clone()).await {
+            Ok(_) => Ok(true),
+            Err(Problem::BadToken) => Ok(false),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    pub(crate) const fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// Whether they may do what administrators do; for routes that are everybody's.
+    pub(crate) async fn administers(&self, app: &App) -> Result<bool, Problem> {
+        Ok(self.scopes.include(Scope::Admin) && has(&roles(app, self.user).await?, Role::Admin))
     }
 
     /// Whether they may read what is not their own.
@@ -110,31 +176,72 @@ pub(crate) async fn identify(app: &App, headers: &HeaderMap) -> Result<Identity,
     of_token(app, bearer_token(headers).ok_or(Problem::NotAuthenticated)?).await
 }
 
-async fn of_key(app: &App, text: &str) -> Result<Identity, Problem> {
-    if let Some(user) = app.bootstrap_key.as_ref().and_then(|key| key.user_of(text)) {
-        let scopes = Scopes::Only(BTreeSet::from([Scope::ChatRead, Scope::ChatWrite, Scope::Account, Scope::Audit]));
-        return Ok(Identity { user, session: None, key: None, key_ends: None, scopes });
+/// What may be shown in an address: keys may not.
+#[derive(Deserialize)]
+struct Shown {
+    ticket: Option<String>,
+    token: Option<String>,
+}
+
+/// The same, or a ticket or an access token in the address.
+async fn identify_by_address(app: &App, parts: &Parts) -> Result<Identity, Problem> {
+    let headers = &parts.headers;
+    if headers.contains_key("x-api-key") || headers.contains_key(header::AUTHORIZATION) {
+        return identify(app, headers).await;
     }
-    let (id, key) = app.api_keys.find(app, text).await?.ok_or(Problem::BadToken)?;
-    let (user, key_ends, scopes) = (key.user, key.expires_at, Scopes::Only(key.scopes));
-    Ok(Identity { user, session: None, key: Some(id), key_ends, scopes })
+    let Query(Shown { ticket, token }) = Query::try_from_uri(&parts.uri).map_err(|_| Problem::BadToken)?;
+    match (ticket, token) {
+        (Some(ticket), None) => of_proof(app, tickets::redeem(app, &ticket).await?).await,
+        (None, Some(token)) => of_token(app, &token).await,
+        (Some(_), Some(_)) => Err(Problem::BadToken),
+        (None, None) => Err(Problem::NotAuthenticated),
+    }
+}
+
+async fn of_key(app: &App, text: &str) -> Result<Identity, Problem> {
+    if app.bootstrap_key.as_ref().is_some_and(|key| key.is(text)) {
+        return of_proof(app, Proof::Bootstrap).await;
+    }
+    let shown = PresentedKey::parse(text).ok_or(Problem::BadToken)?;
+    of_proof(app, Proof::Key { shown, epoch: 0 }).await
 }
 
 async fn of_token(app: &App, token: &str) -> Result<Identity, Problem> {
     let now = app.clock().now();
-    let bearer = match app.access_tokens.check(token, now) {
+    let good = match app.access_tokens.check(token, now) {
         Err(NoToken::UnknownKey) => {
             app.access_tokens.keys.look_again(now).await;
             app.access_tokens.check(token, now)
         }
         checked => checked,
     };
-    let bearer = bearer.map_err(|_| Problem::BadToken)?;
-    if app.revocations.has_ended(&bearer) {
-        return Err(Problem::BadToken);
-    }
+    let GoodToken { bearer, ends } = good.map_err(|_| Problem::BadToken)?;
+    let identity = of_proof(app, Proof::Token { bearer, ends }).await?;
     app.refresh_tokens.note_seen(bearer.session, bearer.generation, now).await;
-    Ok(Identity { user: bearer.user, session: Some(bearer.session), key: None, key_ends: None, scopes: Scopes::All })
+    Ok(identity)
+}
+
+/// Whom a proof speaks for, if it is good now. What it was when it was first shown does not matter.
+async fn of_proof(app: &App, proof: Proof) -> Result<Identity, Problem> {
+    match proof {
+        Proof::Token { bearer, ends } if app.clock().now() < ends && !app.revocations.has_ended(&bearer) => {
+            let (user, session) = (bearer.user, Some(bearer.session));
+            Ok(Identity { user, session, key: None, key_ends: None, scopes: Scopes::All, proof })
+        }
+        Proof::Token { .. } => Err(Problem::BadToken),
+        Proof::Key { shown, .. } => {
+            let FoundKey { id, key, epoch } = app.api_keys.find(app, shown).await?.ok_or(Problem::BadToken)?;
+            let (user, key_ends, scopes) = (key.user, key.expires_at, Scopes::Only(key.scopes));
+            Ok(Identity { user, session: None, key: Some(id), key_ends, scopes, proof: Proof::Key { shown, epoch } })
+        }
+        Proof::Bootstrap if app.bootstrap_key.is_none() => Err(Problem::BadToken),
+        Proof::Bootstrap => {
+            let user = BootstrapKey::user();
+            let scopes = BTreeSet::from([Scope::ChatRead, Scope::ChatWrite, Scope::Account, Scope::Audit]);
+            let scopes = Scopes::Only(scopes);
+            Ok(Identity { user, session: None, key: None, key_ends: None, scopes, proof })
+        }
+    }
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {

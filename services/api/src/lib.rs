@@ -6,6 +6,7 @@ mod app;
 mod caller;
 mod client_address;
 mod commands;
+mod connections;
 mod extract;
 mod layers;
 mod operator;
@@ -15,12 +16,14 @@ mod problem;
 mod request_id;
 mod routes;
 mod throttle;
+mod tickets;
 mod time;
 mod tokens;
 mod unknown_tokens;
 
 use std::net::SocketAddr;
 
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +34,7 @@ pub use commands::find_user;
 pub use operator::{DEV_ADMIN, DEV_PASSWORD, NewUser, Operator, OperatorError};
 pub use own_writes::OwnWrites;
 pub use passwords::Passwords;
+use routes::Sockets;
 pub use routes::{Access, routes};
 pub use throttle::{Admission, Guess, Throttle, Ticket};
 pub use tokens::{
@@ -53,6 +57,10 @@ pub async fn run(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
-    let service = routes::router(app, surface).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    let sockets = Sockets::until(shutdown.clone());
+    let service = routes::router(app, surface, sockets.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let listener = listener.tap_io(|stream| connections::prepare(stream));
+    axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+    sockets.are_closed().await;
+    Ok(())
 }

@@ -1,14 +1,20 @@
 //! Everything that can be answered but success: RFC 9457 problems, and the one place that knows status codes.
 
+mod reply;
+mod socket;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::ids::ClaimKind;
+use domain::ids::{ClaimKind, MessageId};
 use domain::values::Invalid;
 use serde::Serialize;
+use serde_json::{Value, json};
 use store::{StoreError, in_full};
 
 use crate::passwords::Busy;
+pub(crate) use reply::ReplyProblem;
+pub(crate) use socket::SocketProblem;
 
 /// Why a request was not fulfilled.
 #[derive(Debug)]
@@ -37,6 +43,8 @@ pub(crate) enum Problem {
     TooManySignIns(u32),
     /// Many at once: come again.
     Busy,
+    Reply(ReplyProblem),
+    Socket(SocketProblem),
     /// It took too long.
     TooSlow,
     /// What this would change can't be seen yet: come again.
@@ -64,9 +72,13 @@ const fn shape(status: StatusCode, code: &'static str, detail: &'static str) -> 
     Shape { status, code, detail }
 }
 
+const BROKEN: Shape = shape(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.");
+
 impl Problem {
     fn shape(&self) -> Shape {
         match self {
+            Self::Reply(problem) => problem.shape(),
+            Self::Socket(problem) => problem.shape(),
             Self::BadJson => shape(StatusCode::BAD_REQUEST, "bad_json", "The body is not valid JSON."),
             Self::BadBody => shape(StatusCode::BAD_REQUEST, "bad_body", "The body could not be read."),
             Self::NotJson => {
@@ -121,40 +133,46 @@ impl Problem {
                 "unavailable",
                 "The service is not available for the moment. Please try again.",
             ),
-            Self::Store(_) | Self::Internal(_) => {
-                shape(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
-            }
+            Self::Store(_) | Self::Internal(_) => BROKEN,
+        }
+    }
+
+    const fn retry_after(&self) -> Option<u32> {
+        if let Self::TooManySignIns(seconds) = self {
+            Some(*seconds)
+        } else if let Self::Reply(problem) = self {
+            problem.retry_after()
+        } else {
+            None
+        }
+    }
+
+    const fn message(&self) -> Option<MessageId> {
+        if let Self::Reply(problem) = self { problem.message() } else { None }
+    }
+
+    fn errors(self) -> Vec<FieldError> {
+        if let Self::Invalid(errors) = self {
+            errors
+        } else if let Self::Reply(problem) = self {
+            problem.errors()
+        } else {
+            Vec::new()
         }
     }
 
     /// Logged here, once: nobody below does.
     fn log(&self) {
-        match self {
-            Self::Store(error) if error.is_passing() => tracing::warn!(cause = in_full(error), "not available"),
-            Self::Store(error) => tracing::error!(cause = in_full(error), "a request failed"),
-            Self::TooSlow => tracing::warn!("a request took too long"),
-            Self::Internal(what) => tracing::error!(what, "a request failed"),
-            Self::BadJson
-            | Self::BadBody
-            | Self::NotJson
-            | Self::TooLarge
-            | Self::Invalid(_)
-            | Self::NotAuthenticated
-            | Self::BadToken
-            | Self::WrongCredentials
-            | Self::Taken(_)
-            | Self::NoSuchRoute
-            | Self::NoSuchMethod
-            | Self::NoSuchSession
-            | Self::NoSuchUser
-            | Self::NoSuchSignIn
-            | Self::NoSuchKey
-            | Self::Forbidden
-            | Self::ForeignOrigin
-            | Self::WrongPassword
-            | Self::TooManySignIns(_)
-            | Self::Lagging
-            | Self::Busy => {}
+        if let Self::Store(error) = self {
+            if error.is_passing() {
+                tracing::warn!(cause = in_full(error), "not available");
+            } else {
+                tracing::error!(cause = in_full(error), "a request failed");
+            }
+        } else if let Self::Internal(what) = self {
+            tracing::error!(what, "a request failed");
+        } else if let Self::TooSlow = self {
+            tracing::warn!("a request took too long");
         }
     }
 }
@@ -172,18 +190,20 @@ struct Body {
     errors: Vec<FieldError>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<MessageId>,
 }
 
 /// Seconds after which a client that was told to come again should.
 pub(crate) const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    fn into_body(self) -> (StatusCode, Body) {
         self.log();
         let Shape { status, code, detail } = self.shape();
-        let retry_after = if let Self::TooManySignIns(seconds) = self { Some(seconds) } else { None };
-        let errors = if let Self::Invalid(errors) = self { errors } else { Vec::new() };
+        let (retry_after, message_id) = (self.retry_after(), self.message());
+        let errors = self.errors();
         let title = status.canonical_reason().unwrap_or_default();
         let request_id = crate::request_id::current();
         let body = Body {
@@ -195,12 +215,29 @@ impl IntoResponse for Problem {
             request_id,
             errors,
             retry_after,
+            message_id,
         };
+        (status, body)
+    }
+
+    /// For where there is no status line: a frame of a socket.
+    pub(crate) fn into_json(self) -> Value {
+        json!(self.into_body().1)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, body) = self.into_body();
+        let retry_after = body.retry_after;
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::UPGRADE_REQUIRED {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         }
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -232,6 +269,10 @@ impl Fields {
     /// Takes a parsed field, or notes why there is none.
     pub(crate) fn take<T>(&mut self, field: &'static str, parsed: Result<T, Invalid>) -> Option<T> {
         parsed.map_err(|invalid| self.0.push(FieldError { field, message: invalid.to_string() })).ok()
+    }
+
+    pub(crate) const fn are_fine(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn into_problem(self) -> Problem {

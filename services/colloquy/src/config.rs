@@ -1,13 +1,18 @@
 //! Settings, checked: what the program runs with.
 
 mod accounts;
+mod providers;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use api::SecretKey;
+use domain::words;
 use nats::Bus;
+use replies::{Context, ProvidersConfig};
+use serde::{Deserialize, Serialize};
 
 pub use accounts::{Accounts, passwords};
 
@@ -20,13 +25,19 @@ pub enum Database {
     Postgres { url: String },
 }
 
-/// Which services a process runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Roles {
-    pub api: bool,
-    pub relay: bool,
-    pub project: bool,
+words! {
+    /// A service that a process may run.
+    Role {
+        Api = "api",
+        Relay = "relay",
+        Project = "project",
+        Reply = "reply",
+    }
 }
+
+/// Which services a process runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roles(BTreeSet<Role>);
 
 /// What every subcommand needs.
 pub struct Storage {
@@ -42,6 +53,8 @@ pub struct Config {
     pub roles: Roles,
     pub secret: SecretKey,
     pub accounts: Accounts,
+    pub providers: ProvidersConfig,
+    pub context: Context,
     /// How this process calls itself in the log.
     pub node: String,
 }
@@ -72,7 +85,7 @@ impl Config {
             return Err(wrong("NATS_URL", "must be an address like nats://127.0.0.1:4222"));
         }
         let roles = roles(settings)?;
-        if roles != Roles::ALL && nats.is_none() {
+        if roles != Roles::all() && nats.is_none() {
             return Err(wrong("COLLOQUY_ROLES", "can be divided among processes only where NATS_URL is set"));
         }
         if nats.is_some() && matches!(storage.database, Database::Sqlite { .. }) {
@@ -80,26 +93,25 @@ impl Config {
         }
         let secret = secret(settings, &storage, listen)?;
         let accounts = Accounts::of(settings, &storage, listen, nats.is_none())?;
-        Ok(Self { listen, nats, roles, secret, accounts, node: node(settings), storage })
+        let (providers, context) = (providers::of(settings)?, providers::context(settings)?);
+        Ok(Self { listen, nats, roles, secret, accounts, providers, context, node: node(settings), storage })
     }
 }
 
 impl Roles {
-    pub const ALL: Self = Self { api: true, relay: true, project: true };
+    pub fn include(&self, role: Role) -> bool {
+        self.0.contains(&role)
+    }
+
+    fn all() -> Self {
+        Self(Role::ALL.iter().copied().collect())
+    }
 }
 
 fn roles(settings: &Settings) -> Result<Roles, SettingsError> {
-    let Some(names) = settings.text("COLLOQUY_ROLES") else { return Ok(Roles::ALL) };
-    let mut roles = Roles { api: false, relay: false, project: false };
-    for name in names.split(',').map(str::trim) {
-        match name {
-            "api" => roles.api = true,
-            "relay" => roles.relay = true,
-            "project" => roles.project = true,
-            _ => return Err(wrong("COLLOQUY_ROLES", "must be a list of: api, relay, project")),
-        }
-    }
-    Ok(roles)
+    let Some(names) = settings.text("COLLOQUY_ROLES") else { return Ok(Roles::all()) };
+    let roles: Result<BTreeSet<Role>, _> = names.split(',').map(|name| name.trim().parse()).collect();
+    roles.map(Roles).map_err(|_| wrong("COLLOQUY_ROLES", "must be a list of: api, relay, project, reply"))
 }
 
 fn start_timeout(settings: &Settings) -> Result<Duration, SettingsError> {

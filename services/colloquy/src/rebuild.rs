@@ -1,7 +1,7 @@
 //! `colloquy rebuild`: builds a read model anew from the log, and shows how far it is.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use projections::{History, Projection, TokenActivity};
+use projections::{History, Projection, TokenActivity, Usage};
 use store::{Log, ReadModel};
 
 use crate::config::Storage;
@@ -17,6 +17,7 @@ pub async fn rebuild(settings: &Settings, read_model: &str) -> Result<(), Failur
     match read_model {
         "history" => run::<History>(&log, &live.history).await,
         "token_activity" => run::<TokenActivity>(&log, &live.token_activity).await,
+        "usage" => run::<Usage>(&log, &live.usage).await,
         _ => Err("there is no such read model".into()),
     }
 }

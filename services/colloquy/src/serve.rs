@@ -7,15 +7,17 @@ use api::{
     RefreshTokens, Revocations, SigningKeys, Surface, Throttle, UnknownTokens,
 };
 use nats::Bus;
-use projections::{History, Projection, ReadModels, TokenActivity};
+use projections::{History, Projection, ReadModels, TokenActivity, Usage};
 use projector::Worker;
+use replies::{Live, Providers, Replier};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::{Clock, Executor, Log, ReadModel, Successors};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::settings::Settings;
 use crate::wiring::{self, Failure};
 
@@ -23,10 +25,13 @@ use crate::wiring::{self, Failure};
 const GRACE: Duration = Duration::from_secs(30);
 /// How long the writer and the pools may take to end after that.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How many replies a process makes at once.
+const REPLIES_AT_ONCE: usize = 10_000;
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 pub async fn serve(settings: &Settings) -> Result<(), Failure> {
     let config = Config::of(settings)?;
+    open_as_many_files_as_allowed();
     let db = wiring::open_database(&config.storage).await?;
     let log = Log::open(db);
     let read_models = wiring::open_read_models(&log).await?;
@@ -38,6 +43,15 @@ pub async fn serve(settings: &Settings) -> Result<(), Failure> {
     };
     let (stop, fatal, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     Services { log, bus, read_models, stop, fatal, tasks }.run(&config).await
+}
+
+/// Each client is an open file, and each reply that a provider gives is another.
+fn open_as_many_files_as_allowed() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        tracing::warn!(%error, files = limit.current, "no more files may be open");
+    }
 }
 
 /// A read model's name, and how it fares.
@@ -74,24 +88,32 @@ impl Services {
             .await
             .map_err(|error| format!("COLLOQUY_LISTEN: {} can't be listened on: {error}", config.listen))?;
         let address = listener.local_addr()?;
-        let workers = if config.roles.project { self.project() } else { Vec::new() };
+        let workers = if config.roles.include(Role::Project) { self.project() } else { Vec::new() };
         self.carry(config);
         // The API stops first; what it has appended is still relayed and projected while it drains.
         let stop_api = self.stop.child_token();
-        let surface = if config.roles.api { Surface::All } else { Surface::Probes };
+        let surface = if config.roles.include(Role::Api) { Surface::All } else { Surface::Probes };
         let passwords = Passwords::default();
-        if config.roles.api {
+        if config.roles.include(Role::Api) {
             self.mind_dev_admin(config, passwords.clone()).await?;
         }
         let keepers = self.keep_tokens(config).await?;
-        let app = self.app(config, workers, keepers, passwords);
+        let replies = self.watch_replies(config).await?;
+        // What they come to can still be written down when the API stops, and they with it.
+        let making = TaskTracker::new();
+        if config.roles.include(Role::Reply) {
+            making.spawn(self.make_replies(config, &replies, stop_api.clone()));
+        }
+        making.close();
+        let app = self.app(config, workers, keepers, replies, passwords);
         let api = tokio::spawn(api::run(app, surface, listener, stop_api.clone()));
         let asked = AskedToStop::listen()?;
         tracing::info!("listening on http://{address}");
         let reason = self.reason_to_stop(asked).await;
         tracing::info!("stopping");
         stop_api.cancel();
-        if tokio::time::timeout(GRACE, api).await.is_err() {
+        let ended = async { tokio::join!(api, making.wait()) };
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
             tracing::warn!("some requests did not end in time");
         }
         if tokio::time::timeout(DRAIN, self.drain()).await.is_err() {
@@ -122,6 +144,7 @@ impl Services {
         vec![
             self.project_one::<History>(&self.read_models.history),
             self.project_one::<TokenActivity>(&self.read_models.token_activity),
+            self.project_one::<Usage>(&self.read_models.usage),
         ]
     }
 
@@ -146,7 +169,7 @@ impl Services {
     fn carry(&self, config: &Config) {
         let (bus, stop) = (self.bus.clone(), self.stop.clone());
         self.spawn("bus", async move { bus.run(stop).await });
-        if config.roles.relay {
+        if config.roles.include(Role::Relay) {
             self.spawn("relay", relay::run(self.log.clone(), self.bus.clone(), self.stop.clone()));
         }
         let (log, stop) = (self.log.clone(), self.stop.clone());
@@ -185,7 +208,7 @@ impl Services {
         let refresh_tokens =
             RefreshTokens::new(successors, config.secret.clone(), accounts.lifetime, accounts.leeway_seconds);
         let (revocations, from) = Revocations::begin(&self.log, clock.now()).await?;
-        if config.roles.api {
+        if config.roles.include(Role::Api) {
             let (following, bus, log) = (revocations.clone(), self.bus.clone(), self.log.clone());
             let stop = self.stop.clone();
             let followers = Followers { signing_keys: keys.clone(), api_keys: api_keys.clone(), clock: Clock::System };
@@ -200,7 +223,45 @@ impl Services {
         Ok(Keepers { access_tokens, refresh_tokens, revocations, api_keys })
     }
 
-    fn app(&self, config: &Config, projections: Vec<Projecting>, keepers: Keepers, passwords: Passwords) -> App {
+    /// Whom replies are asked of, and where they are seen to grow.
+    async fn watch_replies(&self, config: &Config) -> Result<Replies, Failure> {
+        let (providers, live) = (Providers::new(config.providers.clone())?, Live::new(self.bus.clone()));
+        if config.roles.include(Role::Api) || config.roles.include(Role::Reply) {
+            let (watching, log, stop) = (live.clone(), self.log.clone(), self.stop.clone());
+            let from = log.head().await?;
+            self.spawn("replies", async move { watching.run(log, from, stop).await });
+        }
+        Ok(Replies { providers, live })
+    }
+
+    fn make_replies(
+        &self,
+        config: &Config,
+        replies: &Replies,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + use<> {
+        let maker = Replier::new(replies::Parts {
+            log: self.log.clone(),
+            bus: self.bus.clone(),
+            executor: Executor::new(self.log.clone(), Clock::System),
+            history: self.read_models.history.clone(),
+            providers: replies.providers.clone(),
+            live: replies.live.clone(),
+            context: config.context.clone(),
+            node: config.node.clone(),
+            at_once: REPLIES_AT_ONCE,
+        });
+        async move { maker.run(stop).await }
+    }
+
+    fn app(
+        &self,
+        config: &Config,
+        projections: Vec<Projecting>,
+        keepers: Keepers,
+        replies: Replies,
+        passwords: Passwords,
+    ) -> App {
         let (db, accounts) = (self.log.db().clone(), &config.accounts);
         App::new(Parts {
             executor: Executor::new(self.log.clone(), Clock::System),
@@ -220,6 +281,8 @@ impl Services {
             trusted_proxies: accounts.trusted_proxies.clone(),
             node: config.node.clone(),
             own_writes: OwnWrites::default(),
+            providers: replies.providers,
+            live: replies.live,
         })
     }
 }
@@ -230,6 +293,12 @@ struct Keepers {
     refresh_tokens: RefreshTokens,
     revocations: Revocations,
     api_keys: ApiKeys,
+}
+
+/// Whom replies are asked of, and where they are seen to grow.
+struct Replies {
+    providers: Providers,
+    live: Live,
 }
 
 /// Hears of other processes' appends; the poll of every reader covers the times when it does not.

@@ -1,5 +1,6 @@
 //! Where settings come from: flags, then the environment, then `.env`, then `colloquy.toml`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -12,7 +13,7 @@ pub struct Flags {
     /// The folder for SQLite files and the generated secret (`COLLOQUY_DATA`).
     #[arg(long, global = true)]
     data: Option<String>,
-    /// Which services this process runs: api, relay, project (`COLLOQUY_ROLES`).
+    /// Which services this process runs: api, relay, project, reply (`COLLOQUY_ROLES`).
     #[arg(long, global = true)]
     roles: Option<String>,
 }
@@ -25,7 +26,7 @@ pub enum SettingsError {
     #[error("{file} can't be read: {reason}")]
     File { file: &'static str, reason: String },
     #[error("{name} {problem}")]
-    Setting { name: &'static str, problem: String },
+    Setting { name: Cow<'static, str>, problem: String },
 }
 
 impl Settings {
@@ -45,6 +46,11 @@ impl Settings {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// What was set under names that begin so: the rest of each name, and its text.
+    pub fn beginning<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.keys().filter_map(move |name| Some((name.strip_prefix(prefix)?, self.text(name)?)))
+    }
+
     /// A setting that is parsed; the error names the variable and says what it should be, never what it is.
     pub fn parsed<T: std::str::FromStr>(
         &self,
@@ -57,8 +63,15 @@ impl Settings {
     }
 }
 
-pub fn wrong(name: &'static str, problem: impl Into<String>) -> SettingsError {
-    SettingsError::Setting { name, problem: problem.into() }
+#[cfg(test)]
+impl FromIterator<(&'static str, &'static str)> for Settings {
+    fn from_iter<I: IntoIterator<Item = (&'static str, &'static str)>>(settings: I) -> Self {
+        Self(settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+}
+
+pub fn wrong(name: impl Into<Cow<'static, str>>, problem: impl Into<String>) -> SettingsError {
+    SettingsError::Setting { name: name.into(), problem: problem.into() }
 }
 
 fn from_dotenv(file: &'static str) -> Result<BTreeMap<String, String>, SettingsError> {

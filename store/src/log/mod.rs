@@ -8,6 +8,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Decide;
 use sqlx::FromRow;
 use tokio::sync::watch;
 
@@ -67,6 +68,16 @@ impl Log {
         let head = head.map_or(Position::START, Position::new);
         self.ring.raise(head);
         Ok(head)
+    }
+
+    /// Where a stream began; `None` where it has not.
+    pub async fn began<A: Decide>(&self, id: A::Id) -> Result<Option<Position>, StoreError> {
+        let sql = "select position from events where aggregate_type = $1 and aggregate_id = $2 and sequence = 1";
+        let id = id.to_string();
+        let position: Option<i64> = on!(&self.db, pool => {
+            sqlx::query_scalar(sql).bind(A::TYPE).bind(&id).fetch_optional(pool).await
+        })?;
+        Ok(position.map(Position::new))
     }
 
     /// The newest position that this process knows of; changes wake a reader.

@@ -15,6 +15,7 @@ mod length;
 mod load;
 mod post;
 mod rebuild;
+mod replies;
 mod report;
 mod rest;
 mod site;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 
 use crate::report::Report;
 
-const MEASURES: [&str; 10] = [
+const MEASURES: [&str; 12] = [
     "commands",
     "chat",
     "visible",
@@ -35,6 +36,8 @@ const MEASURES: [&str; 10] = [
     "accounts-storm",
     "accounts-refreshes",
     "accounts-checks",
+    "replies-streams",
+    "replies-first-token",
     "rest",
 ];
 
@@ -63,6 +66,8 @@ async fn measure(name: &str, report: &mut Report) {
         "accounts-storm" => accounts::storm::measure(report).await,
         "accounts-refreshes" => accounts::refreshes::measure(report).await,
         "accounts-checks" => accounts::checks::measure(report).await,
+        "replies-streams" => replies::streams::measure(report).await,
+        "replies-first-token" => replies::first_token::measure(report).await,
         _ => rest::measure(report).await,
     }
 }

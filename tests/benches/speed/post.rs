@@ -4,7 +4,8 @@ use std::error::Error;
 
 use domain::Metadata;
 use domain::chat::conversation::{Conversation, ConversationCommand};
-use domain::chat::message::{Message, MessageCommand, Usage};
+use domain::chat::message::{Message, MessageCommand};
+use domain::chat::reply::ReplyTo;
 use domain::chat::rules;
 use domain::ids::{ConversationId, MessageId, UserId};
 use domain::values::MessageBody;
@@ -53,11 +54,10 @@ impl Command for Post {
         unit.load::<Conversation>(conversation).await?.decide(ConversationCommand::Enter { by: owner })?;
         let (message, reply) = (fresh_id::<MessageId>(), fresh_id());
         let body = MessageBody::within(WORDS, WORDS.len()).map_err(|_| "words that are no message")?;
-        let (text, model, usage) = (rules::answer(&body), rules::MODEL.to_owned(), Usage::default());
+        let (text, model) = (rules::answer(&body), rules::MODEL.to_owned());
         unit.begin::<Message>(message).decide(MessageCommand::Post { conversation, owner, body })?;
-        let mut stream = unit.begin::<Message>(reply);
-        stream.decide(MessageCommand::RequestReply { conversation, owner, to: message, model: model.clone() })?;
-        Ok(stream.decide(MessageCommand::CompleteReply { text, model, usage })?)
+        let to = ReplyTo { conversation, owner, to: message };
+        Ok(unit.begin::<Message>(reply).decide(MessageCommand::GiveReply { reply: to, text, model })?)
     }
 }
 

@@ -10,9 +10,11 @@ use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
 mod nats;
+mod nginx;
 mod postgres;
 
 pub use nats::Nats;
+pub use nginx::Nginx;
 pub use postgres::Postgres;
 
 /// A loopback port that stays this test's own, also while its server is down: bound for the test's whole life, but never

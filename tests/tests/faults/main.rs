@@ -11,5 +11,6 @@ mod nats_gone;
 mod nodes_killed;
 mod postgres_crashed;
 mod rebuilds_killed;
+mod replies;
 mod starts;
 mod stops;

@@ -7,6 +7,7 @@ mod note;
 mod post_message;
 mod refresh;
 mod register_user;
+mod reply;
 mod sign_in;
 mod sign_out;
 
@@ -14,9 +15,10 @@ pub(crate) use api_keys::{CreateKey, KeyChange, RevokeKey, RotateKey};
 pub(crate) use change_user::{ChangeError, ChangePassword, ChangeProfile, ChangeUser, Proof, Standing};
 pub(crate) use clear_history::ClearHistory;
 pub(crate) use note::Note;
-pub(crate) use post_message::{PostError, PostMessage, Turn};
+pub(crate) use post_message::{Answer, Answerer, PostError, PostMessage, RequestKey, Turn, TurnIds};
 pub(crate) use refresh::{Refresh, RefreshError, Refreshed};
 pub(crate) use register_user::{RegisterError, RegisterUser};
+pub(crate) use reply::{RetryError, RetryReply, StopReply};
 pub(crate) use sign_in::{SignIn, SignInError, SignedIn};
 pub(crate) use sign_out::{EndSignIn, SignOut, SignedOut};
 

@@ -1,5 +1,7 @@
 //! A JSON body; what is wrong with it is said without repeating it.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
@@ -8,6 +10,9 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use crate::problem::{FieldError, Problem};
+
+/// How long a client may take to send a body.
+const LONGEST: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(crate) struct Body<T>(pub(crate) T);
@@ -19,7 +24,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if !is_json(&request) {
             return Err(Problem::NotJson);
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+        let bytes = tokio::time::timeout(LONGEST, Bytes::from_request(request, state)).await;
+        let bytes = bytes.map_err(|_| Problem::TooSlow)?.map_err(unread)?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| unfit(&error))
     }
 }
@@ -52,7 +58,7 @@ fn unread(rejection: BytesRejection) -> Problem {
 }
 
 /// `serde_json` quotes what it found; only the names of missing fields are ours.
-fn unfit(error: &serde_json::Error) -> Problem {
+pub(crate) fn unfit(error: &serde_json::Error) -> Problem {
     match error.classify() {
         Category::Data => {
             let said = error.to_string();

@@ -4,8 +4,10 @@ mod body;
 mod caller;
 mod context;
 mod parameters;
+mod request_key;
 
 pub(crate) use crate::caller::Caller;
-pub(crate) use body::Body;
+pub(crate) use body::{Body, unfit};
 pub(crate) use context::Context;
 pub(crate) use parameters::Parameters;
+pub(crate) use request_key::IdempotencyKey;

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use domain::values::{Role, Scope};
 
 use crate::app::App;
-use crate::caller::Caller;
+use crate::caller::{Caller, ShownIn};
 use crate::problem::Problem;
 
 /// What a route asks of its caller.
@@ -20,8 +20,17 @@ pub enum Access {
     Role(Role, Scope),
 }
 
+/// What a route's guard knows.
+#[derive(Clone)]
+pub(super) struct Guarded {
+    pub(super) app: App,
+    pub(super) access: Access,
+    pub(super) shown_in: ShownIn,
+}
+
 /// Lets a request through with its [`Caller`], or answers it.
-pub(super) async fn guard(State((app, access)): State<(App, Access)>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(guarded): State<Guarded>, request: Request, next: Next) -> Response {
+    let Guarded { app, access, shown_in } = guarded;
     let (scope, role) = match access {
         Access::Public => return next.run(request).await,
         Access::User(scope) => (scope, None),
@@ -29,7 +38,7 @@ pub(super) async fn guard(State((app, access)): State<(App, Access)>, request: R
     };
     app.passwords.make_room_for_others();
     let (mut parts, body) = request.into_parts();
-    match Caller::admit(&app, &parts, scope, role).await {
+    match Caller::admit(&app, &parts, shown_in, scope, role).await {
         Ok(caller) => {
             parts.extensions.insert(caller);
             next.run(Request::from_parts(parts, body)).await

@@ -1,97 +1,38 @@
 //! `/api/v1/chat`: posting a message, looking back, clearing.
 
-use axum::extract::State;
-use domain::chat::conversation::ConversationError;
+use axum::extract::{Extension, State};
 use domain::ids::{ConversationId, MessageId, UserId};
-use domain::values::MessageBody;
 use projections::history::{self, Cursor, HistoryPage, HistoryQuery, Message};
 use serde::{Deserialize, Serialize};
 use store::Position;
 
+use super::Sockets;
 use super::positioned::{Done, MinPosition, Seen};
+use super::posting::{PostRequest, Posted, Wanted, parse_session};
+use super::replying::{self, Answered};
 use crate::app::App;
-use crate::commands::{ClearHistory, PostError, PostMessage, Turn};
-use crate::extract::{Body, Caller, Parameters};
-use crate::problem::{FieldError, Fields, Problem};
+use crate::commands::{Answer, ClearHistory};
+use crate::extract::{Body, Caller, IdempotencyKey, Parameters};
+use crate::problem::{FieldError, Problem, ReplyProblem};
 use crate::time::Time;
-
-/// The longest message on this path.
-const LONGEST_MESSAGE: usize = 4_096;
-
-#[derive(Deserialize)]
-pub(super) struct PostRequest {
-    message: String,
-    session_id: Option<String>,
-}
-
-#[derive(Serialize)]
-pub(super) struct Posted {
-    response: String,
-    message_id: MessageId,
-    user_message_id: MessageId,
-    session_id: ConversationId,
-    model: String,
-    usage: Usage,
-    created_at: Time,
-}
-
-#[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names that clients know")]
-struct Usage {
-    prompt_tokens: u32,
-    completion_tokens: u32,
-    total_tokens: u32,
-}
 
 pub(super) async fn post(
     State(app): State<App>,
     caller: Caller,
+    key: IdempotencyKey,
+    Extension(sockets): Extension<Sockets>,
     Body(request): Body<PostRequest>,
-) -> Result<Done<Posted>, Problem> {
-    let mut fields = Fields::default();
-    let body = fields.take("message", MessageBody::within(&request.message, LONGEST_MESSAGE));
-    let Some(body) = body else { return Err(fields.into_problem()) };
-    let conversation = request.session_id.as_deref().map(parse_session).transpose()?;
-    let command = PostMessage { by: caller.user, conversation, body };
-    let done = app.executor.execute(&command, caller.metadata).await?;
-    app.own_writes.note(caller.user, done.position);
-    Ok(Done(done.position, done.output.into()))
-}
-
-/// What is no id is nobody's session.
-fn parse_session(text: &str) -> Result<ConversationId, Problem> {
-    text.parse().map_err(|_| Problem::NoSuchSession)
-}
-
-impl From<Turn> for Posted {
-    fn from(turn: Turn) -> Self {
-        let usage = Usage {
-            prompt_tokens: turn.usage.prompt_tokens,
-            completion_tokens: turn.usage.completion_tokens,
-            total_tokens: turn.usage.prompt_tokens.saturating_add(turn.usage.completion_tokens),
-        };
-        Self {
-            response: turn.text,
-            message_id: turn.reply,
-            user_message_id: turn.message,
-            session_id: turn.conversation,
-            model: turn.model,
-            usage,
-            created_at: Time(turn.at),
+) -> Result<Done<Answered>, Problem> {
+    let Posted { turn, position, watch } = request.post(&app, &caller, key, Wanted::Reply).await?;
+    let answered = match &turn.answer {
+        Answer::Given { text } => Answered::given(&turn, text.clone()),
+        Answer::Awaited | Answer::Repeated => {
+            let answered = replying::answered(&app, caller.user, turn.reply, watch);
+            let answered = sockets.closing().run_until_cancelled(answered).await;
+            answered.unwrap_or_else(|| Err(ReplyProblem::Pending(turn.reply).into()))?
         }
-    }
-}
-
-impl From<PostError> for Problem {
-    fn from(error: PostError) -> Self {
-        match error {
-            PostError::Conversation(ConversationError::NotFound) => Self::NoSuchSession,
-            PostError::Conversation(ConversationError::AlreadyStarted) | PostError::Message(_) => {
-                Self::Internal("a new stream was not new")
-            }
-            PostError::Store(error) => Self::Store(error),
-        }
-    }
+    };
+    Ok(Done(position, answered))
 }
 
 #[derive(Deserialize)]
@@ -191,6 +132,12 @@ pub(super) async fn clear_history(
 ) -> Result<Done<Cleared>, Problem> {
     least.await_in(&app, &app.read_models.history, caller.user).await?.none()?;
     let all = history::conversations_of(app.read_models.history.db(), caller.user).await?;
+    // What nobody could read any more need not be made.
+    for reply in history::awaited_by(app.read_models.history.db(), caller.user).await? {
+        if let Err(error) = app.bus.ask_to_stop(reply).await {
+            tracing::debug!(cause = store::in_full(&error), "nobody hears that a reply is to stop");
+        }
+    }
     let (mut deleted_messages, mut position) = (0, None);
     for some in all.chunks(CLEARED_AT_ONCE) {
         let conversations = some.iter().map(|it| it.conversation).collect();

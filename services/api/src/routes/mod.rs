@@ -5,42 +5,54 @@ mod admin;
 mod audit;
 mod chat;
 mod cookie;
+mod frames;
 mod health;
 mod keys;
 mod me;
 mod positioned;
+mod posting;
+mod replies;
+mod replying;
 mod sign_in;
+mod socket;
+mod streams;
+mod usage;
 mod users;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use axum::{Extension, Router};
 use domain::values::{Role, Scope};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use access::Access;
+use access::Guarded;
+pub(crate) use socket::Sockets;
 
 use crate::Surface;
 use crate::app::App;
+use crate::caller::ShownIn;
 use crate::layers;
 use crate::problem::Problem;
 
 /// The longest message that any path takes, each character escaped.
 const BODY_LIMIT: usize = 512 << 10;
 
-pub(crate) fn router(app: App, surface: Surface) -> Router {
+pub(crate) fn router(app: App, surface: Surface, sockets: Sockets) -> Router {
     let shown = table().into_iter().filter(|route| surface == Surface::All || route.is_probe);
-    let routes = shown.fold(Router::new(), |router, Route { path, access, handler, .. }| {
-        router.route(path, handler.route_layer(from_fn_with_state((app.clone(), access), access::guard)))
+    let routes = shown.fold(Router::new(), |router, Route { path, access, handler, is_long, shown_in, .. }| {
+        let guarded = Guarded { app: app.clone(), access, shown_in };
+        let handler = handler.route_layer(from_fn_with_state(guarded, access::guard));
+        router.route(path, if is_long { handler } else { handler.layer(from_fn(layers::limit_time)) })
     });
     routes
         .fallback(async || Problem::NoSuchRoute)
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
+        .layer(Extension(sockets))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(layers::panicked))
-        .layer(from_fn(layers::limit_time))
         .layer(from_fn(layers::secure))
         .layer(from_fn(layers::trace))
         .with_state(app)
@@ -59,10 +71,13 @@ struct Route {
     handler: MethodRouter<App>,
     /// Answered by every process, whatever its roles.
     is_probe: bool,
+    /// Answers when a reply has ended, however long that takes.
+    is_long: bool,
+    shown_in: ShownIn,
 }
 
 fn route(method: Method, path: &'static str, access: Access, handler: MethodRouter<App>) -> Route {
-    Route { method, path, access, handler, is_probe: false }
+    Route { method, path, access, handler, is_probe: false, is_long: false, shown_in: ShownIn::Headers }
 }
 
 fn table() -> Vec<Route> {
@@ -116,8 +131,21 @@ fn management() -> Vec<Route> {
 fn chat_routes() -> Vec<Route> {
     let (read, write) = (Access::User(Scope::ChatRead), Access::User(Scope::ChatWrite));
     vec![
-        route(Method::POST, "/api/v1/chat", write, post(chat::post)),
+        Route { is_long: true, ..route(Method::POST, "/api/v1/chat", write, post(chat::post)) },
+        route(Method::POST, "/api/v1/chat/stream", write, post(streams::post)),
+        Route { shown_in: ShownIn::Address, ..route(Method::GET, "/api/v1/chat/ws", write, get(socket::open)) },
+        route(Method::POST, "/api/v1/chat/ws-ticket", write, post(socket::ticket)),
+        route(Method::POST, "/api/v1/chat/background", write, post(replies::begin_task)),
+        route(Method::GET, "/api/v1/chat/tasks", read, get(replies::tasks)),
+        route(Method::GET, "/api/v1/chat/tasks/{id}", read, get(replies::task)),
+        route(Method::POST, "/api/v1/chat/tasks/{id}/cancel", write, post(replies::cancel)),
+        route(Method::POST, "/api/v1/chat/tasks/{id}/retry", write, post(replies::retry)),
+        route(Method::GET, "/api/v1/messages/{id}", read, get(replies::show)),
+        route(Method::GET, "/api/v1/messages/{id}/stream", read, get(streams::resume)),
+        route(Method::POST, "/api/v1/messages/{id}/stop", write, post(replies::stop)),
+        route(Method::GET, "/api/v1/models", read, get(replies::models)),
         route(Method::GET, "/api/v1/chat/history", read, get(chat::history)),
         route(Method::DELETE, "/api/v1/chat/history", write, delete(chat::clear_history)),
+        route(Method::GET, "/api/v1/usage", read, get(usage::show)),
     ]
 }

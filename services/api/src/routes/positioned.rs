@@ -14,7 +14,7 @@ use store::{Position, ReadModel, StoreError};
 use crate::app::App;
 use crate::problem::{FieldError, Problem};
 
-const EVENT_POSITION: HeaderName = HeaderName::from_static("x-event-position");
+pub(super) const EVENT_POSITION: HeaderName = HeaderName::from_static("x-event-position");
 const MIN_POSITION: HeaderName = HeaderName::from_static("x-min-position");
 const PROJECTION_LAG: HeaderName = HeaderName::from_static("x-projection-lag");
 

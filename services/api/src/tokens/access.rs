@@ -34,7 +34,7 @@ pub struct AccessTokens {
 }
 
 /// Who a token speaks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bearer {
     pub(crate) user: UserId,
     pub(crate) session: TokenId,
@@ -42,6 +42,14 @@ pub(crate) struct Bearer {
     pub(crate) generation: u32,
     /// The epoch of the user's account at that time.
     pub(crate) epoch: u32,
+}
+
+/// A token that is ours, and whose time is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GoodToken {
+    pub(crate) bearer: Bearer,
+    /// From when on it is good no more.
+    pub(crate) ends: Timestamp,
 }
 
 /// What is wrong with a token.
@@ -110,7 +118,7 @@ impl AccessTokens {
     }
 
     /// Who the token speaks for, if it is ours and its time is now.
-    pub(crate) fn check(&self, token: &str, now: Timestamp) -> Result<Bearer, NoToken> {
+    pub(crate) fn check(&self, token: &str, now: Timestamp) -> Result<GoodToken, NoToken> {
         if token.len() > LONGEST {
             return Err(NoToken::Bad);
         }
@@ -122,14 +130,14 @@ impl AccessTokens {
             None => self.verify(token)?,
         };
         let bearer = checked.bearer;
-        let now = now.as_seconds();
-        if checked.not_before > now + LEEWAY_SECONDS || now >= checked.expires + LEEWAY_SECONDS {
+        let ends = Timestamp::from_micros(0).plus_seconds(checked.expires).plus_seconds(LEEWAY_SECONDS);
+        if checked.not_before > now.as_seconds() + LEEWAY_SECONDS || now >= ends {
             return Err(NoToken::Bad);
         }
         if is_new {
             self.checked.insert(digest, checked);
         }
-        Ok(bearer)
+        Ok(GoodToken { bearer, ends })
     }
 
     fn verify(&self, token: &str) -> Result<Checked, NoToken> {
@@ -178,6 +186,10 @@ mod tests {
         Bearer { user: Uuid::from_u128(1).into(), session: Uuid::from_u128(2).into(), generation: 3, epoch: 4 }
     }
 
+    fn whose(tokens: &AccessTokens, token: &str, now: Timestamp) -> Result<Bearer, NoToken> {
+        tokens.check(token, now).map(|good| good.bearer)
+    }
+
     fn claims() -> Value {
         json!({
             "iss": ISSUER, "aud": AUDIENCE, "sub": Uuid::from_u128(1), "sid": Uuid::from_u128(2), "jti": Uuid::nil(),
@@ -199,10 +211,10 @@ mod tests {
             let token = tokens.issue(bearer(), Uuid::nil(), NOW).unwrap();
             // Twice each: what is remembered of a token must not outlive its time.
             for _ in 0..2 {
-                assert_eq!(tokens.check(&token, NOW), Ok(bearer()));
-                assert_eq!(tokens.check(&token, NOW.plus_seconds(899)), Ok(bearer()));
-                assert_eq!(tokens.check(&token, NOW.plus_seconds(900 + LEEWAY_SECONDS)), Err(NoToken::Bad));
-                assert_eq!(tokens.check(&token, NOW.plus_seconds(-LEEWAY_SECONDS - 1)), Err(NoToken::Bad));
+                assert_eq!(whose(&tokens, &token, NOW), Ok(bearer()));
+                assert_eq!(whose(&tokens, &token, NOW.plus_seconds(899)), Ok(bearer()));
+                assert_eq!(whose(&tokens, &token, NOW.plus_seconds(900 + LEEWAY_SECONDS)), Err(NoToken::Bad));
+                assert_eq!(whose(&tokens, &token, NOW.plus_seconds(-LEEWAY_SECONDS - 1)), Err(NoToken::Bad));
             }
         }
     }
@@ -220,7 +232,7 @@ mod tests {
             jsonwebtoken::encode(&header, claims, key).unwrap()
         };
         let ours = |claims: Value| make(Algorithm::HS256, Some(TYPE), kid.clone(), &claims, &key);
-        assert_eq!(tokens.check(&ours(claims()), NOW), Ok(bearer()), "the forger knows how");
+        assert_eq!(whose(&tokens, &ours(claims()), NOW), Ok(bearer()), "the forger knows how");
         let other = EncodingKey::from_secret(b"another secret of thirty-two characters");
         let unsigned = {
             let part = |value: Value| {
@@ -250,10 +262,10 @@ mod tests {
             ("without an end", ours(with("exp", json!(null)))),
         ];
         for (what, token) in bad {
-            assert_eq!(tokens.check(&token, NOW), Err(NoToken::Bad), "{what}");
+            assert_eq!(whose(&tokens, &token, NOW), Err(NoToken::Bad), "{what}");
         }
         let of_unknown = make(Algorithm::HS256, Some(TYPE), Some("other".to_owned()), &claims(), &key);
-        assert_eq!(tokens.check(&of_unknown, NOW), Err(NoToken::UnknownKey));
+        assert_eq!(whose(&tokens, &of_unknown, NOW), Err(NoToken::UnknownKey));
     }
 
     /// The public key is public: it must not pass as a secret.
@@ -267,7 +279,7 @@ mod tests {
         for (algorithm, key) in [(Algorithm::HS256, public.as_slice()), (Algorithm::HS256, SECRET.as_bytes())] {
             let forged = Header { typ: header.typ.clone(), kid: header.kid.clone(), ..Header::new(algorithm) };
             let forged = jsonwebtoken::encode(&forged, &claims(), &EncodingKey::from_secret(key)).unwrap();
-            assert_eq!(tokens.check(&forged, NOW), Err(NoToken::Bad));
+            assert_eq!(whose(&tokens, &forged, NOW), Err(NoToken::Bad));
         }
     }
 
@@ -277,16 +289,16 @@ mod tests {
         let one = tokens(folder.path(), tokens::Algorithm::EdDsa).await;
         let other = tokens(folder.path(), tokens::Algorithm::EdDsa).await;
         let old = one.issue(bearer(), Uuid::nil(), NOW).unwrap();
-        assert_eq!(other.check(&old, NOW), Ok(bearer()), "all nodes have the same keys");
+        assert_eq!(whose(&other, &old, NOW), Ok(bearer()), "all nodes have the same keys");
 
         let later = NOW.plus_seconds(10);
         let kid = SigningKeys::rotate(&db(folder.path()).await, &secret(SECRET), later).await.unwrap();
         one.keys.reload(later).await;
         let new = one.issue(bearer(), Uuid::nil(), later).unwrap();
         assert_eq!(jsonwebtoken::decode_header(&new).unwrap().kid, Some(kid.to_string()));
-        assert_eq!(other.check(&new, later), Err(NoToken::UnknownKey));
+        assert_eq!(whose(&other, &new, later), Err(NoToken::UnknownKey));
         other.keys.reload(later).await;
-        assert_eq!((other.check(&new, later), other.check(&old, later)), (Ok(bearer()), Ok(bearer())));
+        assert_eq!((whose(&other, &new, later), whose(&other, &old, later)), (Ok(bearer()), Ok(bearer())));
         assert_eq!(one.keys.jwks()["keys"].as_array().unwrap().len(), 2);
         assert!(!one.keys.jwks().to_string().contains("\"d\""), "a private key is shown");
     }

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ids::ApiKeyId;
 use domain::values::Digest;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::secret::{random, sha256};
@@ -30,7 +31,7 @@ impl KeySecret {
 }
 
 /// A key that somebody shows.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PresentedKey {
     pub(crate) id: ApiKeyId,
     pub(crate) digest: Digest,

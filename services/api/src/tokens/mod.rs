@@ -9,11 +9,11 @@ mod secret;
 mod signing;
 
 pub use access::AccessTokens;
-pub(crate) use access::{Bearer, NoToken};
+pub(crate) use access::{Bearer, GoodToken, NoToken};
 pub(crate) use api_key::{KeySecret, PresentedKey};
 pub use keep::RefreshTokens;
 pub(crate) use refresh::RefreshToken;
 pub use revocations::{Followers, Revocations};
-pub(crate) use secret::sha256_of as digest_of;
 pub use secret::{SecretKey, ShortSecret};
+pub(crate) use secret::{random, sha256_of as digest_of};
 pub use signing::{Algorithm, SigningError, SigningKeys};

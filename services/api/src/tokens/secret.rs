@@ -67,7 +67,7 @@ impl std::fmt::Debug for SecretKey {
 }
 
 /// 32 bytes that nobody can guess; `None` where the system gives none.
-pub(super) fn random() -> Option<[u8; 32]> {
+pub(crate) fn random() -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).ok().map(|()| bytes)
 }

@@ -1,0 +1,16 @@
+//! `log ─▶ reply`: asks a provider for what a message awaits, and says the answer as it comes.
+
+mod context;
+mod live;
+mod making;
+mod provider;
+mod replier;
+
+pub use context::{Context, tokens};
+pub use live::{Ended, Live, News, Watch};
+pub use replier::{Parts, Replier};
+
+pub use provider::{
+    Answer, ApiKey, Ask, BadProviders, BaseUrl, Choice, Failure, Fallbacks, Limits, ModelShown, Piece, Prices,
+    ProviderConfig, Providers, ProvidersConfig, Speaker, TokensUsed, Turn, UnknownModel,
+};
