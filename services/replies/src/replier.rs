@@ -39,6 +39,18 @@ pub struct Parts {
 /// Those that are made here, by what stops them.
 type Running = Arc<Mutex<HashMap<MessageId, CancellationToken>>>;
 
+/// A reply that is made here, until this goes, by a panic even.
+struct Here<'a> {
+    running: &'a Running,
+    reply: MessageId,
+}
+
+impl Drop for Here<'_> {
+    fn drop(&mut self) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.reply);
+    }
+}
+
 const LEASE: &str = "offer-replies";
 /// How often all that is awaited is offered again.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -158,6 +170,7 @@ impl Replier {
             // This process was held up for so long that it counted as dead.
             Entry::Occupied(_) => return claim.leave_to_the_first(),
         }
+        let here = Here { running, reply };
         // Somebody else may end it: one who was asked to stop it, or one who thought that this process was gone.
         let mut watch = self.live.watch_end(reply);
         let made = tokio::select! {
@@ -165,7 +178,7 @@ impl Replier {
             _ = watch.end() => Ok(()),
             () = keep(&claim) => Ok(()),
         };
-        running.lock().unwrap_or_else(PoisonError::into_inner).remove(&reply);
+        drop(here);
         match made {
             Ok(()) => claim.done().await,
             Err(error) => {

@@ -9,6 +9,7 @@ use domain::ids::{ConversationId, MessageId, UserId};
 use projections::history::{self, State};
 use replies::{Ended, Watch};
 use serde::Serialize;
+use store::Position;
 
 use crate::app::App;
 use crate::commands::Turn;
@@ -96,13 +97,16 @@ pub(super) async fn answered(
 ) -> Result<Answered, Problem> {
     let mut watch = watch.unwrap_or_else(|| app.live.watch(reply));
     let (_, state) = of_owner(app, owner, reply).await?;
+    let mut position = None;
     if state == Standing::Awaited {
         let ended = tokio::time::timeout(LONGEST, watch.end()).await.map_err(|_| ReplyProblem::Pending(reply))?;
         if let Ending::Interrupted { reason, retry_after_seconds } = ended.ending {
             return Err(ReplyProblem::Failed { reply, reason, retry_after: retry_after_seconds }.into());
         }
+        position = ended.position;
     }
-    let row = row(app, owner, reply).await?;
+    app.own_writes.note(owner, position);
+    let row = row_at(app, owner, reply, position).await?;
     match interruption(&row) {
         Some(reason) => Err(ReplyProblem::Failed { reply, reason, retry_after: None }.into()),
         None => Ok(Answered::of(row)),
@@ -127,11 +131,25 @@ pub(super) async fn of_owner(app: &App, owner: UserId, id: MessageId) -> Result<
 
 /// A message as the history shows it, once that has all that stands in the log now.
 pub(super) async fn row(app: &App, owner: UserId, id: MessageId) -> Result<history::Message, Problem> {
+    row_at(app, owner, id, None).await
+}
+
+/// The same, once the history has come to a position, where one is known.
+async fn row_at(
+    app: &App,
+    owner: UserId,
+    id: MessageId,
+    position: Option<Position>,
+) -> Result<history::Message, Problem> {
     let model = &app.read_models.history;
-    if !model.wait_for(app.log.head().await?, PATIENCE).await? {
+    let position = match position {
+        Some(position) => position,
+        None => app.log.head().await?,
+    };
+    if !model.wait_for(position, PATIENCE).await? {
         return Err(Problem::Lagging);
     }
-    history::message(model.db(), owner, id).await?.ok_or(ReplyProblem::NoSuchMessage.into())
+    Ok(history::message(model.db(), owner, id).await?.ok_or(ReplyProblem::NoSuchMessage)?)
 }
 
 /// Begins to watch a reply, from wherever it stands.
