@@ -24,7 +24,7 @@ pub struct Usage;
 impl Projection for Usage {
     const SPEC: Spec = Spec { name: "usage", tables: include_str!("../../migrations/usage/tables.sql") };
     /// Sums by the day can be a moment late, and every turn would cost a transaction.
-    const PACE: Duration = Duration::from_millis(100);
+    const PACE: Duration = Duration::from_millis(50);
 
     fn concerns(event: &Event) -> bool {
         match event {
