@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use domain::Metadata;
 use domain::chat::message::{Message, MessageCommand, MessageError};
 use domain::chat::reply::{Asked, Ending, Interruption, ReplyTo, Said, Usage};
 use domain::ids::MessageId;
-use domain::{Metadata, Timestamp};
 use nats::BusError;
 use projections::history;
 use store::{Command, StoreError, Unit, fresh_id, in_full};
@@ -212,13 +212,12 @@ struct EndReply {
 
 impl Command for EndReply {
     const NAME: &'static str = "end_reply";
-    /// When it ended.
-    type Output = Timestamp;
+    type Output = ();
     type Error = MakeError;
 
-    async fn run(&self, unit: &mut Unit<'_>) -> Result<Timestamp, MakeError> {
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<(), MakeError> {
         let end = MessageCommand::EndReply { said: self.said.clone(), ending: self.ending };
         unit.load::<Message>(self.id).await?.decide(end)?;
-        Ok(unit.now())
+        Ok(())
     }
 }

@@ -54,7 +54,7 @@ impl From<Usage> for ShownUsage {
 /// What says that a reply was stopped, where a model's own word would stand.
 const STOPPED: &str = "stopped";
 /// How long a request waits for a whole reply: longer than any provider may take.
-const LONGEST: Duration = Duration::from_mins(11);
+const LONGEST: Duration = Duration::from_mins(15);
 /// How long the history may take to show what the log has.
 const PATIENCE: Duration = Duration::from_secs(5);
 

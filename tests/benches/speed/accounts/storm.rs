@@ -82,13 +82,6 @@ async fn compare(report: &mut Report, engine: Engine, site: &Site, pace: Pace) {
         site.settle().await;
     }
     let name = format!("{}, {}", pace.name(), engine.name());
-    let limit = Some(Limit::AtMost(2.0));
-    // At a pace that leaves the cores idle a post takes a millisecond or two: as long as the kernel lets a hash go on before
-    // a process of Postgres that wakes up on the same core. Where Postgres has its own cores there is no such process.
-    let (bound, aim) = match (engine, &pace) {
-        (Engine::PostgresNats, Pace::Steady(_)) => (None, limit),
-        (Engine::PostgresNats | Engine::Sqlite, _) => (limit, None),
-    };
     report.rounds(&format!("POST chat p99 in ms, {name}"), &calm.p99);
     report.rounds(&format!("POST chat p99 in ms in a storm of sign-ins, {name}"), &windy.p99);
     let [signed_in, refused] =
@@ -106,8 +99,8 @@ async fn compare(report: &mut Report, engine: Engine, site: &Site, pace: Pace) {
             "({p99} against {p99_before} ms; p50 {p50} against {p50_before} ms; \
              {signed_in} signed in and {refused} refused a second)"
         ),
-        bound,
-        aim,
+        bound: Some(Limit::AtMost(2.0)),
+        aim: None,
     });
 }
 
