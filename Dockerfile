@@ -6,7 +6,8 @@ COPY . .
 RUN cargo build --release --locked --package colloquy
 
 FROM debian:bookworm-slim
-RUN useradd --system --home-dir /var/lib/colloquy --create-home colloquy
+# A volume over the folder of attachments belongs to whom the folder belongs.
+RUN useradd --system --home-dir /var/lib/colloquy --create-home colloquy && install -d -m 700 -o colloquy /var/lib/colloquy/files
 COPY --from=build /src/target/release/colloquy /usr/local/bin/colloquy
 USER colloquy
 WORKDIR /var/lib/colloquy

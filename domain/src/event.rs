@@ -6,9 +6,10 @@ use cqrs_es::Aggregate;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::chat::attachment::{Attachment, AttachmentEvent};
 use crate::chat::conversation::{Conversation, ConversationEvent};
 use crate::chat::message::{Message, MessageEvent};
-use crate::ids::{ApiKeyId, ClaimId, ConversationId, MessageId, NoticeId, TokenId, UserId};
+use crate::ids::{ApiKeyId, AttachmentId, ClaimId, ConversationId, MessageId, NoticeId, TokenId, UserId};
 use crate::token::api_key::{ApiKey, ApiKeyEvent};
 use crate::token::family::{Token, TokenEvent};
 use crate::token::notice::{Notice, NoticeEvent};
@@ -25,6 +26,7 @@ pub enum Event {
     Notice(NoticeId, NoticeEvent),
     Conversation(ConversationId, ConversationEvent),
     Message(MessageId, MessageEvent),
+    Attachment(AttachmentId, AttachmentEvent),
 }
 
 /// An event that this build can't read.
@@ -49,6 +51,7 @@ impl Event {
             Notice::TYPE => read(stream_id, payload, Self::Notice),
             Conversation::TYPE => read(stream_id, payload, Self::Conversation),
             Message::TYPE => read(stream_id, payload, Self::Message),
+            Attachment::TYPE => read(stream_id, payload, Self::Attachment),
             unknown => Err(UnknownEvent::Stream(unknown.to_owned())),
         }
     }
@@ -86,6 +89,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::chat::conversation::Features;
     use crate::testing::id;
 
     const STREAM: &str = "018bcfe5-6800-7000-8000-00000000002a";
@@ -94,7 +98,7 @@ mod tests {
     #[test]
     fn an_event_is_read_with_its_stream() {
         let event = Event::decode("conversation", STREAM, STARTED).unwrap();
-        let started = ConversationEvent::ConversationStarted { owner: id(1) };
+        let started = ConversationEvent::ConversationStarted { owner: id(1), features: Features::default() };
         assert_eq!(event, Event::Conversation(STREAM.parse().unwrap(), started));
     }
 

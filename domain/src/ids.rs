@@ -53,6 +53,8 @@ ids! {
     ConversationId;
     /// A message of a user or the reply to one.
     MessageId;
+    /// A file that belongs to a message.
+    AttachmentId;
 }
 
 /// What a claim is laid on.

@@ -11,8 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use cqrs_es::Aggregate;
-use domain::chat::conversation::{Conversation, ConversationEvent};
-use domain::chat::message::{Message, MessageEvent};
+use domain::chat::attachment::{AttachedTo, Attachment, AttachmentEvent, File};
+use domain::chat::conversation::{Conversation, ConversationEvent, Features};
+use domain::chat::message::{Message, MessageEvent, Rating};
+use domain::chat::place::{After, Speaker};
 use domain::chat::reply::{Asked, FinishReason, Interruption, ReplyTo, Said, Usage};
 use domain::ids::{ClaimKind, ConversationId, MessageId, UserId};
 use domain::token::api_key::{ApiKey, ApiKeyEvent, NewKey};
@@ -20,7 +22,7 @@ use domain::token::family::{Generation, Origin, RefuseReason, RevokeReason, Toke
 use domain::token::notice::{Notice, NoticeEvent, SignInFailure};
 use domain::user::claim::{Claim, ClaimEvent};
 use domain::user::{EndReason, Profile, Registration, User, UserEvent};
-use domain::values::{Digest, PasswordHash, Role, Scope};
+use domain::values::{ConversationName, Digest, Embedding, MediaType, PasswordHash, Role, Scope, Vector};
 use domain::{Event, Timestamp, UnknownEvent};
 use serde_json::Value;
 use support::Recorded;
@@ -37,7 +39,7 @@ A new event starts with version 1 and its own file. No event and no file is ever
 
 type Contracts = &'static [(&'static str, &'static str)];
 
-const STREAMS: [(&str, Contracts); 7] = [
+const STREAMS: [(&str, Contracts); 8] = [
     (User::TYPE, UserEvent::CONTRACTS),
     (Claim::TYPE, ClaimEvent::CONTRACTS),
     (Token::TYPE, TokenEvent::CONTRACTS),
@@ -45,6 +47,7 @@ const STREAMS: [(&str, Contracts); 7] = [
     (Notice::TYPE, NoticeEvent::CONTRACTS),
     (Conversation::TYPE, ConversationEvent::CONTRACTS),
     (Message::TYPE, MessageEvent::CONTRACTS),
+    (Attachment::TYPE, AttachmentEvent::CONTRACTS),
 ];
 
 const USER: &str = "018bcfe5-6800-7000-8000-000000000001";
@@ -58,14 +61,14 @@ fn samples() -> Vec<Event> {
     let mut samples = vec![
         Event::Claim(MESSAGE.parse().unwrap(), ClaimEvent::Claimed { kind: ClaimKind::Username, by: user }),
         Event::Claim(MESSAGE.parse().unwrap(), ClaimEvent::Released { by: user }),
-        Event::Conversation(conversation, ConversationEvent::ConversationStarted { owner: user }),
-        Event::Conversation(conversation, ConversationEvent::ConversationDeleted { owner: user }),
     ];
+    samples.extend(conversations(user).map(|event| Event::Conversation(conversation, event)));
     samples.extend(users().map(|event| Event::User(user, event)));
     samples.extend(tokens(user).map(|event| Event::Token(MESSAGE.parse().unwrap(), event)));
     samples.extend(api_keys(user).map(|event| Event::ApiKey(MESSAGE.parse().unwrap(), event)));
     samples.extend(notices(user).map(|event| Event::Notice(MESSAGE.parse().unwrap(), event)));
     samples.extend(messages(conversation, user).map(|event| Event::Message(MESSAGE.parse().unwrap(), event)));
+    samples.extend(attachments(conversation, user).map(|event| Event::Attachment(MESSAGE.parse().unwrap(), event)));
     samples
 }
 
@@ -136,23 +139,63 @@ fn moment() -> Timestamp {
     Timestamp::from_micros(1_700_000_900_123_456)
 }
 
-fn messages(conversation: ConversationId, owner: UserId) -> [MessageEvent; 6] {
+fn usage() -> Usage {
+    let cost_micros = Some(9_007_199_254_740_991);
+    Usage { prompt_tokens: u32::MAX, completion_tokens: u32::MAX - 1, estimated: true, cost_micros }
+}
+
+fn conversations(owner: UserId) -> [ConversationEvent; 9] {
+    let name: ConversationName = "Travel ✈ 여행".to_owned().try_into().unwrap();
+    let features = Features { name: Some(name.clone()), favourite: true, archived: true };
+    [
+        ConversationEvent::ConversationStarted { owner, features },
+        ConversationEvent::ConversationRenamed { owner, name: name.clone() },
+        ConversationEvent::ConversationTitled {
+            owner,
+            title: name,
+            model: "openai/gpt-4o-mini".to_owned(),
+            usage: usage(),
+        },
+        ConversationEvent::ConversationFavourited { owner },
+        ConversationEvent::ConversationUnfavourited { owner },
+        ConversationEvent::ConversationArchived { owner },
+        ConversationEvent::ConversationRestored { owner },
+        ConversationEvent::BranchChosen { owner, through: MESSAGE.parse().unwrap() },
+        ConversationEvent::ConversationDeleted { owner },
+    ]
+}
+
+fn messages(conversation: ConversationId, owner: UserId) -> [MessageEvent; 9] {
     let to: MessageId = MESSAGE.parse().unwrap();
     let body = "  It's \"quoted\" \\ 안녕 👋\n\tnext line ".to_owned().try_into().unwrap();
     let (text, model) = ("You said: '안녕'.\n".to_owned(), "openai/gpt-4o-mini".to_owned());
     let reply = ReplyTo { conversation, owner, to };
     let (max_tokens, temperature) = (200_000.try_into().ok(), 0.7.try_into().ok());
-    let cost_micros = Some(9_007_199_254_740_991);
-    let usage = Usage { prompt_tokens: u32::MAX, completion_tokens: u32::MAX - 1, estimated: true, cost_micros };
-    let said = Said { text: text.clone(), model: model.clone(), usage };
+    let said = Said { text: text.clone(), model: model.clone(), usage: usage() };
     let (reason, retry_after_seconds) = (Interruption::RateLimited, Some(u32::MAX));
+    let (speaker, after) = (Speaker::System, After::Message(to));
+    let vector = Vector::new(&[0.25, -1.5]).unwrap();
+    let embedding = Embedding { model: "text-embedding-3-small".to_owned().try_into().unwrap(), vector };
     [
-        MessageEvent::MessagePosted { conversation, owner, body },
+        MessageEvent::MessagePosted { conversation, owner, body, speaker, after },
         MessageEvent::ReplyGiven { conversation, owner, to, text, model: model.clone() },
         MessageEvent::ReplyRequested { reply, asked: Asked { model, max_tokens, temperature } },
         MessageEvent::ReplyCompleted { owner: Some(owner), said: said.clone(), finish: FinishReason::Length },
         MessageEvent::ReplyStopped { owner, said: said.clone() },
         MessageEvent::ReplyInterrupted { owner, said, reason, retry_after_seconds },
+        MessageEvent::MessageRated { owner, rating: Rating::Down },
+        MessageEvent::MessageEmbedded { owner, embedding },
+        MessageEvent::MessageDeleted { owner, conversation },
+    ]
+}
+
+fn attachments(conversation: ConversationId, owner: UserId) -> [AttachmentEvent; 2] {
+    let message = MESSAGE.parse().unwrap();
+    let (name, media_type) = ("여행 ✈ \"plan\".pdf".to_owned().try_into().unwrap(), MediaType::Pdf);
+    let file = File { name, media_type, size: u64::MAX, digest: digest() };
+    [
+        AttachmentEvent::AttachmentAdded { to: AttachedTo { owner, conversation, message }, file },
+        AttachmentEvent::AttachmentRemoved { owner, message },
     ]
 }
 
@@ -286,6 +329,8 @@ fn what_may_be_absent_is_written_as_null() {
     let may_be_absent = [
         "/ApiKeyCreated/expires_at",
         "/AuditRead/of",
+        "/ConversationStarted/name",
+        "/ConversationTitled/usage/cost_micros",
         "/ProfileChanged/email",
         "/ProfileChanged/name",
         "/ProfileChanged/username",

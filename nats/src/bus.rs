@@ -1,5 +1,6 @@
 //! The bus: JetStream between processes, or a ring in the one process that there is.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::jetstream::JetStream;
+use crate::live::Drafts;
 use crate::work::Queue;
 
 /// Carries events, in order, from the relay to every reader; replies that are wanted, to one replier each; and the text of
@@ -25,6 +27,7 @@ pub struct InProcess {
     ring: Arc<Ring>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) stops: broadcast::Sender<MessageId>,
+    pub(crate) drafts: Drafts,
 }
 
 /// How many requests to stop may wait for one who hears them.
@@ -46,10 +49,10 @@ pub enum BusError {
 }
 
 impl Bus {
-    #[must_use]
-    pub fn in_process() -> Self {
-        let stops = broadcast::Sender::new(STOPS);
-        Self::InProcess(InProcess { ring: Arc::default(), queue: Arc::default(), stops })
+    /// What has to outlive the process lies in a folder, which is made where it is missing.
+    pub fn in_process(folder: &Path) -> std::io::Result<Self> {
+        let (stops, drafts) = (broadcast::Sender::new(STOPS), Drafts::open(folder)?);
+        Ok(Self::InProcess(InProcess { ring: Arc::default(), queue: Arc::default(), stops, drafts }))
     }
 
     /// Whether a URL can be one of NATS.

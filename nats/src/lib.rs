@@ -10,5 +10,5 @@ mod work;
 
 pub use bus::{Bus, BusError};
 pub use feed::Feed;
-pub use live::{Chunk, Hearing, Stops};
+pub use live::{Chunk, Hearing, Speaker, Stops};
 pub use work::{Claim, KEEP_EVERY, Work};

@@ -1,6 +1,7 @@
 //! `replier ─▶ bus ─▶ whoever watches`: the text of a reply while it grows, and the wish that it stop. The log has the end.
 
 mod chunk;
+mod drafts;
 mod told;
 
 use std::future::pending;
@@ -15,16 +16,19 @@ use crate::jetstream::{ANSWER, JetStream, refused};
 use crate::subject::{ALL_STOPS, reply_in, stop_of};
 use crate::{Bus, BusError};
 pub use chunk::Chunk;
+use drafts::Draft;
+pub(crate) use drafts::Drafts;
 use told::Told;
 pub(crate) use told::stream;
 
 impl Bus {
-    /// Tells all who hear it. Never waits; lost while NATS is away.
-    pub fn tell(&self, reply: MessageId, chunk: Chunk) {
-        match self {
-            Self::InProcess(_) => {}
-            Self::Nats(jetstream) => told::tell(jetstream, reply, &chunk),
-        }
+    /// For whoever makes the reply.
+    #[must_use]
+    pub fn speaker(&self, reply: MessageId) -> Speaker {
+        Speaker(match self {
+            Self::InProcess(here) => Voice::InProcess(here.drafts.draft(reply)),
+            Self::Nats(jetstream) => Voice::Nats(jetstream.clone(), reply),
+        })
     }
 
     /// What is told of a reply, from its start and on; some of it may come twice. In one process nothing is ever heard:
@@ -39,11 +43,37 @@ impl Bus {
     /// The text that was told so far, up to a gap, for whoever takes over from a replier that died. Empty where there is none.
     pub async fn said(&self, reply: MessageId) -> Result<String, BusError> {
         let told = match self {
-            Self::InProcess(_) => Vec::new(),
+            Self::InProcess(_) => return Ok(self.left_of(reply)),
             Self::Nats(jetstream) => told::replay(jetstream, reply).await?,
         };
         let first = told.into_iter().next().filter(|first| first.at == 0);
         Ok(first.map(|first| first.text).unwrap_or_default())
+    }
+
+    /// What was told of a reply by a process that is gone, where nobody else can have heard it: empty on NATS.
+    #[must_use]
+    pub fn left_of(&self, reply: MessageId) -> String {
+        match self {
+            Self::InProcess(here) => here.drafts.read(reply),
+            Self::Nats(_) => String::new(),
+        }
+    }
+
+    /// Of which replies there is something left, whether they have ended or not.
+    #[must_use]
+    pub fn left(&self) -> Vec<MessageId> {
+        match self {
+            Self::InProcess(here) => here.drafts.all(),
+            Self::Nats(_) => Vec::new(),
+        }
+    }
+
+    /// The log has all of it. NATS forgets by itself.
+    pub fn forget(&self, reply: MessageId) {
+        match self {
+            Self::InProcess(here) => here.drafts.remove(reply),
+            Self::Nats(_) => {}
+        }
     }
 
     /// Asks whoever makes the reply to stop. An error says that NATS may not have heard it.
@@ -75,6 +105,26 @@ impl Bus {
 async fn send_stop(jetstream: &JetStream, reply: MessageId) -> Result<(), BusError> {
     jetstream.client.publish(stop_of(reply), "".into()).await.map_err(refused)?;
     jetstream.client.flush().await.map_err(refused)
+}
+
+/// Tells the text of one reply, piece by piece.
+#[derive(Debug)]
+pub struct Speaker(Voice);
+
+#[derive(Debug)]
+enum Voice {
+    InProcess(Draft),
+    Nats(Box<JetStream>, MessageId),
+}
+
+impl Speaker {
+    /// Tells all who hear it. Never waits for them; lost while NATS is away. In one process it is kept for the next one.
+    pub fn tell(&mut self, chunk: &Chunk) {
+        match &mut self.0 {
+            Voice::InProcess(draft) => draft.add(chunk),
+            Voice::Nats(jetstream, reply) => told::tell(jetstream, *reply, chunk),
+        }
+    }
 }
 
 /// One reader of a reply that is made in another process.

@@ -3,7 +3,7 @@
 use store::read_model::Home;
 use store::{ReadModel, StoreError};
 
-use crate::{History, Projection, TokenActivity, Usage};
+use crate::{Embeddings, History, Projection, Search, TokenActivity, Usage};
 
 macro_rules! read_models {
     ($($name:ident: $projection:ty),+ $(,)?) => {
@@ -34,7 +34,9 @@ macro_rules! read_models {
 }
 
 read_models! {
+    embeddings: Embeddings,
     history: History,
+    search: Search,
     token_activity: TokenActivity,
     usage: Usage,
 }

@@ -1,30 +1,39 @@
-//! `history`: the conversations and messages that people look back on.
+//! `history`: the conversations and messages that people look back on, and the files that belong to them.
 
 mod apply;
+mod attachments;
 mod columns;
+mod conversations;
+mod fold;
 mod query;
 mod replies;
+mod tree;
 
 use domain::chat::Usage;
+use domain::chat::message::Rating;
+use domain::chat::place::Speaker;
 use domain::ids::{ConversationId, MessageId, UserId};
 use domain::{Event, Timestamp, words};
 use serde::{Deserialize, Serialize};
-use store::read_model::Spec;
+use store::read_model::{Spec, Tables};
 use store::{Position, StoreError, Tx};
 
 use crate::{Change, Projection};
-pub use query::{Clearing, Cursor, HistoryPage, HistoryQuery, conversations_of, message, page};
-pub use replies::{awaited, awaited_before, awaited_by, replies_of, said_until};
+pub use attachments::{Attachment, attachment, attachments_between, attachments_of};
+pub use conversations::{Conversation, ConversationsQuery, Listed, conversation, conversations};
+pub use query::{Clearing, Cursor, HistoryPage, HistoryQuery, Scope, conversations_of, message, page, siblings};
+pub use replies::{above, awaited, awaited_above, awaited_by, awaited_in, replies_of};
 
-/// The read model of conversations and messages.
+/// The read model of conversations, messages and their files.
 #[derive(Debug)]
 pub struct History;
 
 impl Projection for History {
-    const SPEC: Spec = Spec { name: "history", tables: include_str!("../../migrations/history/tables.sql") };
+    const SPEC: Spec =
+        Spec { name: "history", tables: Tables::Same(include_str!("../../migrations/history/tables.sql")) };
 
     fn concerns(event: &Event) -> bool {
-        matches!(event, Event::Conversation(..) | Event::Message(..))
+        matches!(event, Event::Conversation(..) | Event::Message(..) | Event::Attachment(..))
     }
 
     async fn apply(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreError> {
@@ -41,6 +50,10 @@ pub struct Message {
     pub role: Role,
     pub content: String,
     pub model: Option<String>,
+    /// What it follows; `None` for one that begins a conversation.
+    pub parent: Option<MessageId>,
+    /// Whether it is on the branch that was chosen.
+    pub shown: bool,
     /// For a reply: the message that it answers.
     pub answers: Option<MessageId>,
     pub state: State,
@@ -49,7 +62,9 @@ pub struct Message {
     pub reason: Option<String>,
     /// Without what it cost.
     pub usage: Usage,
+    pub rating: Option<Rating>,
     pub created_at: Timestamp,
+    pub updated_at: Timestamp,
     pub position: Position,
 }
 
@@ -64,19 +79,24 @@ words! {
     }
 }
 
-/// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    User,
-    Bot,
+words! {
+    /// Who speaks.
+    Role {
+        User = "user",
+        /// A model that was asked here, or the rule bot.
+        Bot = "bot",
+        /// Who posts says that a model said so.
+        Assistant = "assistant",
+        System = "system",
+    }
 }
 
-impl Role {
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Bot => "bot",
+impl From<Speaker> for Role {
+    fn from(speaker: Speaker) -> Self {
+        match speaker {
+            Speaker::User => Self::User,
+            Speaker::Assistant => Self::Assistant,
+            Speaker::System => Self::System,
         }
     }
 }

@@ -2,12 +2,16 @@
 
 mod all;
 mod change;
+pub mod embeddings;
 pub mod history;
+pub mod search;
 pub mod token_activity;
 pub mod usage;
 
 pub use all::{ReadModels, SEARCH_PATH};
 pub use change::{Change, Projection};
+pub use embeddings::Embeddings;
 pub use history::History;
+pub use search::Search;
 pub use token_activity::TokenActivity;
 pub use usage::Usage;

@@ -12,7 +12,7 @@ mod write;
 
 use domain::ids::{ApiKeyId, TokenId, UserId};
 use domain::{Event, Timestamp};
-use store::read_model::Spec;
+use store::read_model::{Spec, Tables};
 use store::{Position, StoreError, Tx};
 use uuid::Uuid;
 
@@ -26,8 +26,10 @@ pub use query::{Filter, Page, newest, oldest};
 pub struct TokenActivity;
 
 impl Projection for TokenActivity {
-    const SPEC: Spec =
-        Spec { name: "token_activity", tables: include_str!("../../migrations/token_activity/tables.sql") };
+    const SPEC: Spec = Spec {
+        name: "token_activity",
+        tables: Tables::Same(include_str!("../../migrations/token_activity/tables.sql")),
+    };
 
     fn concerns(event: &Event) -> bool {
         matches!(event, Event::User(..) | Event::Token(..) | Event::ApiKey(..) | Event::Notice(..))

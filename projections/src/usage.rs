@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use domain::Event;
 use domain::chat;
+use domain::chat::conversation::ConversationEvent;
 use domain::chat::message::MessageEvent;
 use domain::chat::reply::Ending;
 use domain::ids::UserId;
 use sqlx::FromRow;
-use store::read_model::Spec;
+use store::read_model::{Spec, Tables};
 use store::{StoreError, Tx};
 
 use crate::{Change, Projection};
@@ -22,20 +23,12 @@ pub use query::{Days, days};
 pub struct Usage;
 
 impl Projection for Usage {
-    const SPEC: Spec = Spec { name: "usage", tables: include_str!("../../migrations/usage/tables.sql") };
+    const SPEC: Spec = Spec { name: "usage", tables: Tables::Same(include_str!("../../migrations/usage/tables.sql")) };
     /// Sums by the day can be a moment late, and every turn would cost a transaction.
     const PACE: Duration = Duration::from_millis(50);
 
     fn concerns(event: &Event) -> bool {
-        match event {
-            Event::Message(_, event) => spent(event).is_some(),
-            Event::User(..)
-            | Event::Claim(..)
-            | Event::Token(..)
-            | Event::ApiKey(..)
-            | Event::Notice(..)
-            | Event::Conversation(..) => false,
-        }
+        spent(event).is_some()
     }
 
     async fn apply(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreError> {
@@ -69,15 +62,18 @@ pub struct Sums {
 }
 
 impl Sums {
-    fn of(ending: Ending, usage: chat::Usage) -> Self {
-        let one = Self {
-            replies: 1,
+    /// What was spent on no reply.
+    fn of_tokens(usage: chat::Usage) -> Self {
+        Self {
             prompt_tokens: usage.prompt_tokens.into(),
             completion_tokens: usage.completion_tokens.into(),
-            estimated: usage.estimated.into(),
             cost_micros: usage.cost_micros.map(|micros| i64::try_from(micros).unwrap_or(i64::MAX)),
             ..Self::default()
-        };
+        }
+    }
+
+    fn of(ending: Ending, usage: chat::Usage) -> Self {
+        let one = Self { replies: 1, estimated: usage.estimated.into(), ..Self::of_tokens(usage) };
         match ending {
             Ending::Completed { .. } => Self { completed: 1, ..one },
             Ending::Stopped => Self { stopped: 1, ..one },
@@ -102,8 +98,24 @@ impl Sums {
     }
 }
 
-/// Who spent what on which model, where the event is the end of a reply.
-fn spent(event: &MessageEvent) -> Option<(UserId, &str, Sums)> {
+/// Who spent what on which model, where the event is the end of a reply, or a title.
+fn spent(event: &Event) -> Option<(UserId, &str, Sums)> {
+    match event {
+        Event::Message(_, event) => spent_on_reply(event),
+        Event::Conversation(_, ConversationEvent::ConversationTitled { owner, model, usage, .. }) => {
+            Some((*owner, model, Sums::of_tokens(*usage)))
+        }
+        Event::Conversation(..)
+        | Event::User(..)
+        | Event::Claim(..)
+        | Event::Token(..)
+        | Event::ApiKey(..)
+        | Event::Notice(..)
+        | Event::Attachment(..) => None,
+    }
+}
+
+fn spent_on_reply(event: &MessageEvent) -> Option<(UserId, &str, Sums)> {
     let owner = match event {
         MessageEvent::ReplyGiven { owner, model, .. } => {
             return Some((*owner, model, Sums { replies: 1, completed: 1, ..Sums::default() }));
@@ -111,7 +123,11 @@ fn spent(event: &MessageEvent) -> Option<(UserId, &str, Sums)> {
         // One without an owner was the rule bot's, and cost nothing.
         MessageEvent::ReplyCompleted { owner, .. } => (*owner)?,
         MessageEvent::ReplyStopped { owner, .. } | MessageEvent::ReplyInterrupted { owner, .. } => *owner,
-        MessageEvent::MessagePosted { .. } | MessageEvent::ReplyRequested { .. } => return None,
+        MessageEvent::MessagePosted { .. }
+        | MessageEvent::ReplyRequested { .. }
+        | MessageEvent::MessageRated { .. }
+        | MessageEvent::MessageEmbedded { .. }
+        | MessageEvent::MessageDeleted { .. } => return None,
     };
     let (ending, said) = event.ending()?;
     Some((owner, &said.model, Sums::of(ending, said.usage)))

@@ -15,6 +15,7 @@ pub enum Column<'a> {
     OptionalInt(Vec<Option<i64>>),
     Text(Vec<&'a str>),
     OptionalText(Vec<Option<&'a str>>),
+    OptionalBytes(Vec<Option<&'a [u8]>>),
 }
 
 /// SQLite takes its rows in runs of these lengths, so that there are few different statements to prepare. The last run is
@@ -63,6 +64,7 @@ impl Column<'_> {
             Self::OptionalInt(values) => values.len(),
             Self::Text(values) => values.len(),
             Self::OptionalText(values) => values.len(),
+            Self::OptionalBytes(values) => values.len(),
         }
     }
 
@@ -71,6 +73,7 @@ impl Column<'_> {
             Self::Uuid(_) | Self::OptionalUuid(_) => "uuid",
             Self::Int(_) | Self::OptionalInt(_) => "bigint",
             Self::Text(_) | Self::OptionalText(_) => "text",
+            Self::OptionalBytes(_) => "bytea",
         }
     }
 }
@@ -97,6 +100,7 @@ fn bind_array<'q>(query: PostgresQuery<'q>, column: &'q Column<'q>) -> PostgresQ
         Column::OptionalInt(values) => query.bind(values),
         Column::Text(values) => query.bind(values),
         Column::OptionalText(values) => query.bind(values),
+        Column::OptionalBytes(values) => query.bind(values),
     }
 }
 
@@ -109,5 +113,6 @@ fn bind_run<'q>(query: SqliteQuery<'q>, columns: &'q [Column<'q>], from: usize, 
         Column::OptionalInt(values) => query.bind(values.get(row).copied().flatten()),
         Column::Text(values) => query.bind(values.get(row).copied()),
         Column::OptionalText(values) => query.bind(values.get(row).copied().flatten()),
+        Column::OptionalBytes(values) => query.bind(values.get(row).copied().flatten()),
     })
 }

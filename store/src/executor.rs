@@ -4,14 +4,16 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::ids::{TokenId, UserId};
 use domain::{Decide, Metadata, Timestamp};
 use serde_json::value::to_raw_value;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::streams::{self, Versioned};
-use crate::{Append, AppendError, Clock, Guard, Log, NewEvent, Position, StoreError};
+use crate::{Append, AppendError, Clock, Guard, Log, NewEvent, Position, StoreError, fresh_id};
 
 /// Something that somebody wants to happen: it loads streams, lets them decide, and says what the caller is told.
 pub trait Command: Sync {
@@ -44,8 +46,10 @@ type Cached = Arc<dyn Any + Send + Sync>;
 
 /// How many states are kept for reuse.
 const STATES: u64 = 8_192;
-/// How often a command is run before its conflict is given up.
-const ATTEMPTS: u32 = 8;
+/// How often a command is run before its conflict is given up: where many write to one stream, one of them wins each time.
+const ATTEMPTS: u32 = 32;
+/// From which attempt on a command lets others pass first.
+const PATIENT: u32 = 4;
 
 impl Executor {
     #[must_use]
@@ -92,6 +96,9 @@ impl Executor {
                 Err(AppendError::Conflict) if attempt < ATTEMPTS => {
                     tracing::debug!(command = C::NAME, attempt, "conflict");
                     unit.forget();
+                    if attempt >= PATIENT {
+                        stand_aside(attempt).await;
+                    }
                     attempt += 1;
                 }
                 Err(AppendError::Conflict) => return Err(C::Error::from(StoreError::Contended)),
@@ -214,6 +221,12 @@ impl<'a> Unit<'a> {
     }
 }
 
+/// For a moment that is another for each of those who compete, and longer the longer they do.
+async fn stand_aside(attempt: u32) {
+    let [.., chance] = *fresh_id::<Uuid>().as_bytes();
+    tokio::time::sleep(Duration::from_micros(u64::from(chance) * u64::from(attempt))).await;
+}
+
 fn versioned<A: Decide>(state: &Cached) -> Option<Arc<Versioned<A>>> {
     state.clone().downcast().ok()
 }
@@ -253,6 +266,12 @@ impl<A: Decide> Stream<'_, A> {
     #[must_use]
     pub const fn state(&self) -> &A {
         &self.at.state
+    }
+
+    /// How many events it has.
+    #[must_use]
+    pub const fn version(&self) -> i64 {
+        self.at.version
     }
 
     /// Lets the stream decide; what follows is appended when the command ends, together with all else that it decided.

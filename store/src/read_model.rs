@@ -14,11 +14,43 @@ use crate::{Db, Lease, Position, StoreError, Tx, on, on_tx};
 pub use place::Home;
 use place::Place;
 
-/// What a read model is: its name, and the SQL that makes its tables on either engine.
+/// What a read model is: its name, and its tables.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec {
     pub name: &'static str,
-    pub tables: &'static str,
+    pub tables: Tables,
+}
+
+/// The SQL that makes a read model's tables.
+#[derive(Debug, Clone, Copy)]
+pub enum Tables {
+    /// One text for both engines.
+    Same(&'static str),
+    /// For an index that each engine has in its own way.
+    Each { sqlite: &'static str, postgres: &'static str },
+}
+
+impl Tables {
+    #[must_use]
+    pub const fn sqlite(self) -> &'static str {
+        match self {
+            Self::Same(sql) | Self::Each { sqlite: sql, .. } => sql,
+        }
+    }
+
+    #[must_use]
+    pub const fn postgres(self) -> &'static str {
+        match self {
+            Self::Same(sql) | Self::Each { postgres: sql, .. } => sql,
+        }
+    }
+
+    const fn on(self, db: &Db) -> &'static str {
+        match db {
+            Db::Sqlite(_) => self.sqlite(),
+            Db::Postgres(_) => self.postgres(),
+        }
+    }
 }
 
 /// A read model, live or a copy that is being filled. Cheap to clone.
@@ -54,7 +86,7 @@ impl ReadModel {
     pub async fn check_tables(&self) -> Result<(), StoreError> {
         let sql = format!("select tables from {}_checkpoint", self.spec.name);
         let tables: String = on!(self.db(), pool => sqlx::query_scalar(&sql).fetch_one(pool).await)?;
-        if tables == self.spec.tables { Ok(()) } else { Err(StoreError::OtherTables(self.spec.name)) }
+        if tables == self.spec.tables.on(self.db()) { Ok(()) } else { Err(StoreError::OtherTables(self.spec.name)) }
     }
 
     #[must_use]

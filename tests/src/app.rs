@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 
 use api::{
-    AccessTokens, Algorithm, ApiKeys, App, BootstrapKey, Followers, NewPasswords, Operator, OwnWrites, Parts,
-    Passwords, RefreshTokens, Revocations, SecretKey, SigningKeys, Surface, Throttle, TrustedProxies, UnknownTokens,
+    AccessTokens, Algorithm, ApiKeys, App, BootstrapKey, Files, Followers, NewPasswords, Operator, OwnWrites, Parts,
+    Passwords, Place, RefreshTokens, Revocations, SecretKey, SigningKeys, Surface, Throttle, TrustedProxies,
+    UnknownTokens,
 };
 use domain::limit::Rate;
 use domain::token::family::Lifetime;
 use domain::values::{PasswordPolicy, Role};
 use projections::ReadModels;
-use replies::{Context, Live, ProviderConfig, Providers, ProvidersConfig, Replier};
+use replies::{Context, Live, ProviderConfig, Providers, ProvidersConfig, Replier, Titles};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use store::{Clock, Executor, Successors};
@@ -25,6 +26,7 @@ pub struct TestApp {
     pub stage: Stage,
     pub read_models: ReadModels,
     pub clock: Clock,
+    pub files: Files,
     client: Client,
     address: SocketAddr,
     stop: CancellationToken,
@@ -46,6 +48,9 @@ pub struct Options {
     /// None: the rule bot answers.
     pub providers: ProvidersConfig,
     pub context: Context,
+    pub titles: Titles,
+    /// In bytes.
+    pub attachment_limit: u64,
 }
 
 impl Default for Options {
@@ -58,6 +63,8 @@ impl Default for Options {
             trusted_proxies: TrustedProxies::default(),
             providers: ProvidersConfig::default(),
             context: Context { system: None, budget: 1_000 },
+            titles: Titles::Words,
+            attachment_limit: 1 << 20,
         }
     }
 }
@@ -100,7 +107,9 @@ impl TestApp {
         let (api_keys, stopped) = (ApiKeys::default(), stop.clone());
         let followers = Followers { signing_keys: keys.clone(), api_keys: api_keys.clone(), clock: clock.clone() };
         tokio::spawn(async move { following.run(log, bus, from, followers, stopped).await });
-        let (providers, live) = reply(&stage, &read_models, options.providers, options.context, &clock, &stop).await;
+        let (providers, live) =
+            reply(&stage, &read_models, options.providers, (options.context, options.titles), &clock, &stop).await;
+        let files = Files::open(in_folder(&stage), options.attachment_limit).expect("a folder");
         let app = App::new(Parts {
             log: stage.log.clone(),
             bus: stage.bus.clone(),
@@ -121,11 +130,12 @@ impl TestApp {
             own_writes: OwnWrites::default(),
             providers,
             live,
+            files: files.clone(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         tokio::spawn(api::run(app, Surface::All, listener, stop.clone()));
-        Self { stage, read_models, clock, client: Client::new(), address, stop }
+        Self { stage, read_models, clock, files, client: Client::new(), address, stop }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -248,12 +258,19 @@ impl<'a> Persona<'a> {
     }
 }
 
+/// Where attachments are, beside whatever else there is.
+fn in_folder(stage: &Stage) -> Place {
+    let folder = stage.folder().join("files");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    Place::Folder(folder)
+}
+
 /// Lets a process make replies, and whoever watches them see them.
 async fn reply(
     stage: &Stage,
     read_models: &ReadModels,
     providers: ProvidersConfig,
-    context: Context,
+    (context, titles): (Context, Titles),
     clock: &Clock,
     stop: &CancellationToken,
 ) -> (Providers, Live) {
@@ -267,6 +284,7 @@ async fn reply(
         providers: providers.clone(),
         live: live.clone(),
         context,
+        titles,
         node: "test".to_owned(),
         at_once: 1_000,
     });

@@ -29,7 +29,7 @@ pub use child::Child;
 pub use fake_provider::FakeProvider;
 pub use load::{Dice, Load, People};
 pub use process::{Builder, Colloquy};
-pub use servers::{Nats, Nginx, Port, Postgres};
+pub use servers::{Nats, Nginx, Port, Postgres, S3};
 pub use service::Service;
 pub use socket::Socket;
 pub use stage::Stage;

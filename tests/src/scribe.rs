@@ -2,7 +2,13 @@
 
 use std::collections::HashMap;
 
-use domain::ids::{ConversationId, MessageId, UserId};
+use domain::chat::Usage;
+use domain::chat::attachment::{AttachedTo, AttachmentEvent, File};
+use domain::chat::conversation::ConversationEvent;
+use domain::chat::message::{MessageEvent, Rating};
+use domain::chat::place::{After, Speaker};
+use domain::ids::{AttachmentId, ConversationId, MessageId, UserId};
+use domain::values::{Digest, MediaType};
 use domain::{Event, Metadata, Timestamp};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
@@ -48,6 +54,7 @@ impl Scribe {
             Event::Notice(id, event) => put!("notice", id, event),
             Event::Conversation(id, event) => put!("conversation", id, event),
             Event::Message(id, event) => put!("message", id, event),
+            Event::Attachment(id, event) => put!("attachment", id, event),
         }
     }
 
@@ -98,34 +105,138 @@ impl Scribe {
         self.write("message", reply, "ReplyCompleted", json!({"text": text, "model": "m2", "usage": usage})).await;
     }
 
+    /// Posts a message somewhere in the tree.
+    pub async fn post_after(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        after: After,
+        text: &str,
+    ) -> MessageId {
+        self.speak(owner, conversation, after, Speaker::User, text).await
+    }
+
+    /// The same in somebody else's words.
+    pub async fn speak(
+        &mut self,
+        owner: UserId,
+        conversation: ConversationId,
+        after: After,
+        speaker: Speaker,
+        text: &str,
+    ) -> MessageId {
+        let id = store::fresh_id::<MessageId>();
+        let body = text.to_owned().try_into().expect("a message");
+        self.say(Event::Message(id, MessageEvent::MessagePosted { conversation, owner, body, speaker, after })).await;
+        id
+    }
+
+    /// Whatever else happens.
+    pub async fn say(&mut self, event: Event) {
+        self.record(&event, &Metadata { request_id: "test".to_owned(), ..Metadata::default() }).await;
+    }
+
+    pub async fn attach(&mut self, to: AttachedTo) -> AttachmentId {
+        let id = store::fresh_id();
+        let name = "a plan.pdf".to_owned().try_into().expect("a name");
+        let file = File { name, media_type: MediaType::Pdf, size: 7, digest: Digest::new([15; 32]) };
+        self.say(Event::Attachment(id, AttachmentEvent::AttachmentAdded { to, file })).await;
+        id
+    }
+
     pub async fn delete(&mut self, owner: UserId, conversation: ConversationId) {
         self.write("conversation", conversation, "ConversationDeleted", json!({"owner": owner})).await;
     }
 }
 
-/// A story of some people, a bit different each time: turns, late replies, deletions.
+/// A story of some people, a bit different each time: turns, files, late replies, branches, changes, deletions.
 pub async fn tell(scribe: &mut Scribe, owners: &[UserId], turns: usize) {
-    let (mut open, mut awaited) = (Vec::new(), Vec::new());
+    let (mut open, mut awaited) = (Vec::<Room>::new(), Vec::new());
     for turn in 0..turns {
         let dice = usize::from(store::fresh_id::<Uuid>().as_bytes()[15]);
         let owner = owners[dice % owners.len()];
         if open.is_empty() || dice % 5 == 0 {
-            open.push((owner, scribe.start(owner).await));
+            open.push(Room { owner, id: scribe.start(owner).await, said: Vec::new() });
         }
-        let (owner, conversation) = open[dice % open.len()];
-        let message = scribe.post(owner, conversation, &format!("message {turn}")).await;
-        let reply = scribe.request(owner, conversation, message).await;
+        let at = dice % open.len();
+        let room = &mut open[at];
+        let message = room.post(scribe, dice, &format!("Message {turn}")).await;
+        let reply = scribe.request(room.owner, room.id, message).await;
+        room.said.extend([message, reply]);
+        room.attach(scribe, dice, message).await;
         if dice % 3 == 0 {
             awaited.push(reply);
         } else {
             scribe.complete(reply, &format!("reply {turn}")).await;
         }
+        room.change(scribe, dice / 3).await;
         if dice % 7 == 0 && !awaited.is_empty() {
             scribe.complete(awaited.swap_remove(0), "a late reply").await;
         }
         if dice % 11 == 0 {
-            let (owner, conversation) = open.swap_remove(dice % open.len());
-            scribe.delete(owner, conversation).await;
+            let gone = open.swap_remove(at);
+            awaited.retain(|reply| !gone.said.contains(reply));
+            scribe.delete(gone.owner, gone.id).await;
         }
+    }
+}
+
+/// A conversation in a story.
+struct Room {
+    owner: UserId,
+    id: ConversationId,
+    said: Vec<MessageId>,
+}
+
+impl Room {
+    /// A file comes with every fourth message; half of them go again.
+    async fn attach(&self, scribe: &mut Scribe, dice: usize, message: MessageId) {
+        if dice.is_multiple_of(4) {
+            let (owner, conversation) = (self.owner, self.id);
+            let file = scribe.attach(AttachedTo { owner, conversation, message }).await;
+            if dice.is_multiple_of(8) {
+                scribe.say(Event::Attachment(file, AttachmentEvent::AttachmentRemoved { owner, message })).await;
+            }
+        }
+    }
+
+    /// One that was said in it.
+    fn any(&self, dice: usize) -> Option<MessageId> {
+        self.said.get(dice.checked_rem(self.said.len())?).copied()
+    }
+
+    async fn post(&self, scribe: &mut Scribe, dice: usize, text: &str) -> MessageId {
+        let after = match (dice % 4, self.any(dice)) {
+            (0, Some(message)) => After::Message(message),
+            (1, _) if dice % 8 == 1 => After::Nothing,
+            _ => After::Latest,
+        };
+        scribe.post_after(self.owner, self.id, after, text).await
+    }
+
+    /// Something else than a turn.
+    async fn change(&mut self, scribe: &mut Scribe, dice: usize) {
+        let (owner, conversation, Some(message)) = (self.owner, self.id, self.any(dice)) else { return };
+        let name = || format!("Room {dice}").try_into().expect("a name");
+        let event = match dice % 9 {
+            0 => ConversationEvent::BranchChosen { owner, through: message },
+            1 => ConversationEvent::ConversationRenamed { owner, name: name() },
+            2 => {
+                let (model, usage) = ("m".to_owned(), Usage::default());
+                ConversationEvent::ConversationTitled { owner, title: name(), model, usage }
+            }
+            3 => ConversationEvent::ConversationFavourited { owner },
+            4 => ConversationEvent::ConversationArchived { owner },
+            5 => {
+                let rating = Rating::ALL[dice % Rating::ALL.len()];
+                return scribe.say(Event::Message(message, MessageEvent::MessageRated { owner, rating })).await;
+            }
+            6 => {
+                self.said.retain(|said| *said != message);
+                return scribe.say(Event::Message(message, MessageEvent::MessageDeleted { owner, conversation })).await;
+            }
+            _ => return,
+        };
+        scribe.say(Event::Conversation(conversation, event)).await;
     }
 }

@@ -32,15 +32,21 @@ impl Events {
     /// The next event; `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(end) = self.unread.find("\n\n") {
-                let event = parse(&self.unread[..end]);
-                self.unread.drain(..end + 2);
+            if let Some(event) = self.unread() {
                 return Some(event);
             }
             let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("an event in time");
             let chunk = chunk.expect("a stream")?;
             self.unread.push_str(std::str::from_utf8(&chunk).expect("whole characters"));
         }
+    }
+
+    /// The next of those that have come.
+    fn unread(&mut self) -> Option<Event> {
+        let end = self.unread.find("\n\n")?;
+        let event = parse(&self.unread[..end]);
+        self.unread.drain(..end + 2);
+        Some(event)
     }
 
     /// The next that is no heartbeat.
@@ -50,6 +56,18 @@ impl Events {
             if event.name != "heartbeat" {
                 return Some(event);
             }
+        }
+    }
+
+    /// All that still comes of a node that dies, without heartbeats.
+    pub async fn until_it_dies(mut self) -> Vec<Event> {
+        let mut all = Vec::new();
+        loop {
+            all.extend(std::iter::from_fn(|| self.unread()).filter(|event| event.name != "heartbeat"));
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("an event in time");
+            let Ok(Some(chunk)) = chunk else { return all };
+            let Ok(text) = std::str::from_utf8(&chunk) else { return all };
+            self.unread.push_str(text);
         }
     }
 

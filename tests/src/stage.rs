@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats::Bus;
-use projections::{History, Projection, ReadModels, SEARCH_PATH, TokenActivity, Usage};
+use projections::{Embeddings, History, Projection, ReadModels, SEARCH_PATH, Search, TokenActivity, Usage};
 use projector::{State, Worker};
 use store::read_model::Home;
 use store::{Db, Durability, Lease, Log, PostgresDb, ReadModel, SqliteFile};
@@ -33,12 +33,25 @@ impl Stage {
     pub async fn sqlite() -> Self {
         let folder = TempDir::new().expect("a folder");
         let db = open_sqlite(&folder);
-        Self::with(db, Bus::in_process(), folder, None, None, None).await
+        let bus = in_process(&folder);
+        Self::with(db, bus, folder, None, None, None).await
     }
 
     pub async fn postgres_nats() -> Self {
-        let (postgres, nats) = (Postgres::start().await, Nats::start().await);
+        let postgres = Postgres::start().await;
         let url = postgres.database().await;
+        Self::at(postgres, url).await
+    }
+
+    /// On a database whose owner may not make extensions.
+    pub async fn tenant() -> Self {
+        let postgres = Postgres::start().await;
+        let url = postgres.database_of_a_tenant().await;
+        Self::at(postgres, url).await
+    }
+
+    async fn at(postgres: Postgres, url: String) -> Self {
+        let nats = Nats::start().await;
         let db = open_postgres(&url);
         let bus = Bus::connect(&nats.url(), PATIENCE).await.expect("NATS is up");
         let folder = TempDir::new().expect("a folder");
@@ -59,7 +72,7 @@ impl Stage {
         Self { log: Log::open(db), bus, home, postgres, nats, url, folder, stop }
     }
 
-    /// Where SQLite's files are.
+    /// Where SQLite's files are, and what a process alone keeps.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
@@ -87,6 +100,14 @@ impl Stage {
         self.url.as_deref().map_or_else(|| open_sqlite(&self.folder), open_postgres)
     }
 
+    /// The bus as another process has it, or, where there is but one, the next.
+    pub async fn another_bus(&self) -> Bus {
+        match &self.nats {
+            Some(nats) => Bus::connect(&nats.url(), PATIENCE).await.expect("NATS is up"),
+            None => in_process(&self.folder),
+        }
+    }
+
     fn stop(&self) -> &CancellationToken {
         self.stop.token()
     }
@@ -98,8 +119,16 @@ impl Stage {
         tokio::spawn(async move { bus.run(stop).await });
     }
 
+    pub async fn embeddings(&self) -> ReadModel {
+        ReadModel::open(&self.home, Embeddings::SPEC).await.expect("the read model can be made")
+    }
+
     pub async fn history(&self) -> ReadModel {
         ReadModel::open(&self.home, History::SPEC).await.expect("the read model can be made")
+    }
+
+    pub async fn search(&self) -> ReadModel {
+        ReadModel::open(&self.home, Search::SPEC).await.expect("the read model can be made")
     }
 
     pub async fn token_activity(&self) -> ReadModel {
@@ -130,7 +159,9 @@ impl Stage {
     /// Keeps all read models up to date, until the test ends.
     pub fn project_all(&self, models: &ReadModels) -> Vec<(&'static str, Receiver<State>)> {
         let states = [
+            self.project_as::<Embeddings>(&models.embeddings),
             self.project_as::<History>(&models.history),
+            self.project_as::<Search>(&models.search),
             self.project_as::<TokenActivity>(&models.token_activity),
             self.project_as::<Usage>(&models.usage),
         ];
@@ -147,6 +178,10 @@ impl Stage {
     pub async fn lease(&self, name: &str) -> Option<Lease> {
         Lease::try_take(self.log.db(), name).await.expect("the database is up")
     }
+}
+
+fn in_process(folder: &TempDir) -> Bus {
+    Bus::in_process(&folder.path().join("replies")).expect("a folder")
 }
 
 fn open_sqlite(folder: &TempDir) -> Db {

@@ -2,8 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's words are its panics")]
 
 use domain::Metadata;
-use domain::chat::conversation::{Conversation, ConversationCommand, ConversationError};
+use domain::chat::conversation::{Conversation, ConversationCommand, ConversationError, Features};
 use domain::chat::message::{Message, MessageCommand, MessageError};
+use domain::chat::place::{After, Speaker};
 use domain::chat::reply::{Asked, Ending, ReplyTo, Said, Usage};
 use domain::ids::{ClaimId, ClaimKind, ConversationId, MessageId, UserId};
 use domain::user::claim::{Claim, ClaimCommand, ClaimError};
@@ -48,7 +49,13 @@ impl Command for Post {
         let (conversation, owner) = (self.0, self.1);
         unit.load::<Conversation>(conversation).await?.decide(ConversationCommand::Enter { by: owner })?;
         let body = MessageBody::within("hello", 10).map_err(|_| StoreError::Closed)?;
-        unit.begin::<Message>(fresh_id()).decide(MessageCommand::Post { conversation, owner, body })?;
+        unit.begin::<Message>(fresh_id()).decide(MessageCommand::Post {
+            conversation,
+            owner,
+            body,
+            speaker: Speaker::User,
+            after: After::Latest,
+        })?;
         Ok(())
     }
 }
@@ -98,7 +105,7 @@ fn request() -> Metadata {
 }
 
 fn start(owner: UserId) -> Converse {
-    Converse(fresh_id(), ConversationCommand::Start { owner })
+    Converse(fresh_id(), ConversationCommand::Start { owner, features: Features::default() })
 }
 
 on_both_engines! {

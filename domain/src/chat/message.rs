@@ -1,13 +1,14 @@
 //! `Post` → `MessagePosted`; `GiveReply` → `ReplyGiven`; `RequestReply` → `ReplyRequested`, then one ending: a turn is two
-//! of these streams.
+//! of these streams. `Rate` → `MessageRated`, `Embed` → `MessageEmbedded`, `Delete` → `MessageDeleted`.
 
 use serde::{Deserialize, Serialize};
 
+use super::place::{After, Speaker};
 use super::reply::{Asked, Ending, FinishReason, Interruption, ReplyTo, Said};
 use crate::Timestamp;
 use crate::decide::{aggregate, events};
 use crate::ids::{ConversationId, MessageId, UserId};
-use crate::values::MessageBody;
+use crate::values::{Embedding, MessageBody};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageCommand {
@@ -15,6 +16,8 @@ pub enum MessageCommand {
         conversation: ConversationId,
         owner: UserId,
         body: MessageBody,
+        speaker: Speaker,
+        after: After,
     },
     /// The rule bot answers at once.
     GiveReply {
@@ -30,14 +33,36 @@ pub enum MessageCommand {
         said: Said,
         ending: Ending,
     },
+    /// Asks whether it is a message of a conversation of `by`'s; nothing happens.
+    Find {
+        by: UserId,
+        conversation: ConversationId,
+    },
+    Rate {
+        by: UserId,
+        rating: Rating,
+    },
+    /// Its owner says where it stands among others.
+    Embed {
+        by: UserId,
+        embedding: Embedding,
+    },
+    Delete {
+        by: UserId,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MessageEvent {
+    /// In version 1 all messages were a person's, each after the one before.
     MessagePosted {
         conversation: ConversationId,
         owner: UserId,
         body: MessageBody,
+        #[serde(default)]
+        speaker: Speaker,
+        #[serde(default)]
+        after: After,
     },
     ReplyGiven {
         conversation: ConversationId,
@@ -74,15 +99,30 @@ pub enum MessageEvent {
         reason: Interruption,
         retry_after_seconds: Option<u32>,
     },
+    MessageRated {
+        owner: UserId,
+        rating: Rating,
+    },
+    MessageEmbedded {
+        owner: UserId,
+        embedding: Embedding,
+    },
+    MessageDeleted {
+        owner: UserId,
+        conversation: ConversationId,
+    },
 }
 
 events!(MessageEvent {
-    MessagePosted = "1",
+    MessagePosted = "2",
     ReplyGiven = "1",
     ReplyRequested = "2",
     ReplyCompleted = "2",
     ReplyStopped = "1",
     ReplyInterrupted = "1",
+    MessageRated = "1",
+    MessageEmbedded = "1",
+    MessageDeleted = "1",
 });
 
 impl MessageEvent {
@@ -95,7 +135,12 @@ impl MessageEvent {
             Self::ReplyInterrupted { said, reason, retry_after_seconds, .. } => {
                 Some((Ending::Interrupted { reason: *reason, retry_after_seconds: *retry_after_seconds }, said))
             }
-            Self::MessagePosted { .. } | Self::ReplyGiven { .. } | Self::ReplyRequested { .. } => None,
+            Self::MessagePosted { .. }
+            | Self::ReplyGiven { .. }
+            | Self::ReplyRequested { .. }
+            | Self::MessageRated { .. }
+            | Self::MessageEmbedded { .. }
+            | Self::MessageDeleted { .. } => None,
         }
     }
 }
@@ -106,6 +151,19 @@ pub enum MessageError {
     AlreadyExists,
     #[error("no reply is awaited here")]
     NoReplyAwaited,
+    /// Foreign, deleted, or never posted: one answer for all three.
+    #[error("there is no such message")]
+    NotFound,
+}
+
+crate::words! {
+    /// What its reader thinks of a message.
+    Rating {
+        Up = "up",
+        Down = "down",
+        /// As before anybody thought of it.
+        Unrated = "none",
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +174,8 @@ pub enum Message {
         conversation: ConversationId,
         owner: UserId,
         body: MessageBody,
+        speaker: Speaker,
+        after: After,
     },
     Awaited {
         reply: ReplyTo,
@@ -126,6 +186,7 @@ pub enum Message {
         /// `None` for the rule bot, which nobody asks.
         asked: Option<Asked>,
     },
+    Deleted,
 }
 
 aggregate!(Message, "message", MessageId, MessageCommand, MessageEvent, MessageError);
@@ -136,14 +197,24 @@ impl Message {
     pub const fn reply(&self) -> Option<ReplyTo> {
         match self {
             Self::Awaited { reply, .. } | Self::Replied { reply, .. } => Some(*reply),
-            Self::Unknown | Self::Posted { .. } => None,
+            Self::Unknown | Self::Posted { .. } | Self::Deleted => None,
+        }
+    }
+
+    /// Where it stands, and whose it is.
+    #[must_use]
+    pub const fn place(&self) -> Option<(ConversationId, UserId)> {
+        match self {
+            Self::Posted { conversation, owner, .. } => Some((*conversation, *owner)),
+            Self::Awaited { reply, .. } | Self::Replied { reply, .. } => Some((reply.conversation, reply.owner)),
+            Self::Unknown | Self::Deleted => None,
         }
     }
 
     fn decide(&self, command: MessageCommand, _now: Timestamp) -> Result<Vec<MessageEvent>, MessageError> {
         match (self, command) {
-            (Self::Unknown, MessageCommand::Post { conversation, owner, body }) => {
-                Ok(vec![MessageEvent::MessagePosted { conversation, owner, body }])
+            (Self::Unknown, MessageCommand::Post { conversation, owner, body, speaker, after }) => {
+                Ok(vec![MessageEvent::MessagePosted { conversation, owner, body, speaker, after }])
             }
             (Self::Unknown, MessageCommand::GiveReply { reply, text, model }) => {
                 let ReplyTo { conversation, owner, to } = reply;
@@ -160,18 +231,42 @@ impl Message {
                 MessageCommand::Post { .. } | MessageCommand::GiveReply { .. } | MessageCommand::RequestReply { .. },
             ) => Err(MessageError::AlreadyExists),
             (_, MessageCommand::EndReply { .. }) => Err(MessageError::NoReplyAwaited),
+            (state, MessageCommand::Find { by, conversation }) => {
+                if state.place_of(by)? == conversation {
+                    Ok(Vec::new())
+                } else {
+                    Err(MessageError::NotFound)
+                }
+            }
+            (state, MessageCommand::Rate { by, rating }) => {
+                state.place_of(by).map(|_| vec![MessageEvent::MessageRated { owner: by, rating }])
+            }
+            (state, MessageCommand::Embed { by, embedding }) => {
+                state.place_of(by).map(|_| vec![MessageEvent::MessageEmbedded { owner: by, embedding }])
+            }
+            (state, MessageCommand::Delete { by }) => {
+                let conversation = state.place_of(by)?;
+                Ok(vec![MessageEvent::MessageDeleted { owner: by, conversation }])
+            }
         }
+    }
+
+    /// In which conversation it stands, where it is of `by`.
+    fn place_of(&self, by: UserId) -> Result<ConversationId, MessageError> {
+        let place = self.place().filter(|(_, owner)| *owner == by);
+        place.map(|(conversation, _)| conversation).ok_or(MessageError::NotFound)
     }
 
     fn evolve(&mut self, event: MessageEvent) {
         *self = match (std::mem::take(self), event) {
-            (_, MessageEvent::MessagePosted { conversation, owner, body }) => {
-                Self::Posted { conversation, owner, body }
+            (_, MessageEvent::MessagePosted { conversation, owner, body, speaker, after }) => {
+                Self::Posted { conversation, owner, body, speaker, after }
             }
             (_, MessageEvent::ReplyGiven { conversation, owner, to, .. }) => {
                 Self::Replied { reply: ReplyTo { conversation, owner, to }, asked: None }
             }
             (_, MessageEvent::ReplyRequested { reply, asked }) => Self::Awaited { reply, asked },
+            (_, MessageEvent::MessageDeleted { .. }) => Self::Deleted,
             (
                 Self::Awaited { reply, asked },
                 MessageEvent::ReplyCompleted { .. }
@@ -179,11 +274,12 @@ impl Message {
                 | MessageEvent::ReplyInterrupted { .. },
             ) => Self::Replied { reply, asked: Some(asked) },
             (
-                state @ (Self::Unknown | Self::Posted { .. } | Self::Replied { .. }),
+                state @ (Self::Unknown | Self::Posted { .. } | Self::Replied { .. } | Self::Deleted),
                 MessageEvent::ReplyCompleted { .. }
                 | MessageEvent::ReplyStopped { .. }
                 | MessageEvent::ReplyInterrupted { .. },
-            ) => state,
+            )
+            | (state, MessageEvent::MessageRated { .. } | MessageEvent::MessageEmbedded { .. }) => state,
         };
     }
 }
@@ -199,117 +295,4 @@ fn ended(owner: UserId, said: Said, ending: Ending) -> MessageEvent {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chat::Usage;
-    use crate::testing::{given, id, parsed};
-
-    fn reply() -> ReplyTo {
-        ReplyTo { conversation: id(1), owner: id(2), to: id(3) }
-    }
-
-    fn asked() -> Asked {
-        Asked {
-            model: "openai/gpt-4o-mini".to_owned(),
-            max_tokens: 100.try_into().ok(),
-            temperature: 0.5.try_into().ok(),
-        }
-    }
-
-    fn said() -> Said {
-        Said { text: "Hello!".to_owned(), model: "openai/gpt-4o-mini".to_owned(), usage: Usage::default() }
-    }
-
-    fn post() -> MessageCommand {
-        MessageCommand::Post { conversation: id(1), owner: id(2), body: parsed(" hello ") }
-    }
-
-    fn posted() -> MessageEvent {
-        MessageEvent::MessagePosted { conversation: id(1), owner: id(2), body: parsed(" hello ") }
-    }
-
-    fn give() -> MessageCommand {
-        MessageCommand::GiveReply { reply: reply(), text: "Hi".to_owned(), model: "rules".to_owned() }
-    }
-
-    fn was_given() -> MessageEvent {
-        let ReplyTo { conversation, owner, to } = reply();
-        MessageEvent::ReplyGiven { conversation, owner, to, text: "Hi".to_owned(), model: "rules".to_owned() }
-    }
-
-    fn request() -> MessageCommand {
-        MessageCommand::RequestReply { reply: reply(), asked: asked() }
-    }
-
-    fn requested() -> MessageEvent {
-        MessageEvent::ReplyRequested { reply: reply(), asked: asked() }
-    }
-
-    /// Each way in which a reply ends, with its event.
-    fn endings() -> [(MessageCommand, MessageEvent); 3] {
-        let owner = reply().owner;
-        let (finish, reason, retry_after_seconds) = (FinishReason::Length, Interruption::RateLimited, Some(7));
-        let interrupted = Ending::Interrupted { reason, retry_after_seconds };
-        [
-            (Ending::Completed { finish }, MessageEvent::ReplyCompleted { owner: Some(owner), said: said(), finish }),
-            (Ending::Stopped, MessageEvent::ReplyStopped { owner, said: said() }),
-            (interrupted, MessageEvent::ReplyInterrupted { owner, said: said(), reason, retry_after_seconds }),
-        ]
-        .map(|(ending, event)| (MessageCommand::EndReply { said: said(), ending }, event))
-    }
-
-    #[test]
-    fn a_message_is_posted() {
-        given::<Message>(vec![]).when(post()).then_expect_events(vec![posted()]);
-    }
-
-    #[test]
-    fn a_reply_is_given_at_once() {
-        given::<Message>(vec![]).when(give()).then_expect_events(vec![was_given()]);
-    }
-
-    #[test]
-    fn a_reply_is_requested() {
-        given::<Message>(vec![]).when(request()).then_expect_events(vec![requested()]);
-    }
-
-    #[test]
-    fn a_requested_reply_ends_once() {
-        for (end, ended) in endings() {
-            given::<Message>(vec![requested()]).when(end).then_expect_events(vec![ended.clone()]);
-            for (again, _) in endings() {
-                given::<Message>(vec![requested(), ended.clone()])
-                    .when(again)
-                    .then_expect_error(MessageError::NoReplyAwaited);
-            }
-        }
-    }
-
-    #[test]
-    fn an_event_says_how_a_reply_ended() {
-        for (command, event) in endings() {
-            let (ending, said) = event.ending().unwrap();
-            assert_eq!(MessageCommand::EndReply { said: said.clone(), ending }, command);
-        }
-        assert!([posted(), was_given(), requested()].iter().all(|event| event.ending().is_none()));
-    }
-
-    #[test]
-    fn a_stream_is_one_message_or_one_reply() {
-        let [(_, completed), ..] = endings();
-        for history in [vec![posted()], vec![was_given()], vec![requested()], vec![requested(), completed]] {
-            for command in [post(), give(), request()] {
-                given::<Message>(history.clone()).when(command).then_expect_error(MessageError::AlreadyExists);
-            }
-        }
-    }
-
-    #[test]
-    fn only_an_awaited_reply_ends() {
-        for history in [vec![], vec![posted()], vec![was_given()]] {
-            for (end, _) in endings() {
-                given::<Message>(history.clone()).when(end).then_expect_error(MessageError::NoReplyAwaited);
-            }
-        }
-    }
-}
+mod tests;

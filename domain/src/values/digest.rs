@@ -1,8 +1,8 @@
-//! What is kept of a secret that a machine made: its SHA-256.
+//! What is kept of a secret that a machine made, or of a file's bytes: their SHA-256.
 
 use serde::{Deserialize, Serialize};
 
-/// The SHA-256 of a secret, in JSON as 64 hexadecimal digits. It is reckoned elsewhere: here is no cryptography.
+/// A SHA-256, in JSON as 64 hexadecimal digits. It is reckoned elsewhere: here is no cryptography.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);

@@ -7,6 +7,9 @@ mod access;
 mod asked;
 mod common;
 mod digest;
+mod embedding;
+mod file_name;
+mod media_type;
 mod message;
 mod names;
 mod password;
@@ -14,8 +17,11 @@ mod password;
 pub use access::{Role, Scope};
 pub use asked::{MaxTokens, Temperature};
 pub use digest::Digest;
+pub use embedding::{Embedding, Vector};
+pub use file_name::FileName;
+pub use media_type::MediaType;
 pub use message::MessageBody;
-pub use names::{DisplayName, Email, KeyName, Username};
+pub use names::{ConversationName, DisplayName, Email, EmbeddingModel, KeyName, Username};
 pub use password::{Password, PasswordHash, PasswordPolicy};
 
 /// Why a text is not the value that it should be; the message is for the client and never repeats the text.
@@ -31,6 +37,8 @@ pub enum Invalid {
     ControlCharacter,
     #[error("must not contain the character NUL")]
     Nul,
+    #[error("must be a name without a path")]
+    Path,
     #[error("must be an email address")]
     NotAnEmail,
     #[error("must not contain '@'")]
@@ -43,6 +51,10 @@ pub enum Invalid {
     OutOfRange(u32, u32),
     #[error("is not one of those that there are")]
     NotOneOf,
+    #[error("must have from {0} to {1} numbers")]
+    Dimension(u32, u32),
+    #[error("must be finite numbers, not all of them 0")]
+    NoDirection,
 }
 
 fn bounded(text: &str, least: usize, most: usize) -> Result<(), Invalid> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Invalid, bounded, text_value};
 
 /// A single line of text, trimmed, in which every character can be seen.
-fn line(text: &str, least: usize, most: usize) -> Result<String, Invalid> {
+pub(super) fn line(text: &str, least: usize, most: usize) -> Result<String, Invalid> {
     let text = text.trim();
     bounded(text, least, most)?;
     if text.contains(is_unseen) { Err(Invalid::ControlCharacter) } else { Ok(text.to_owned()) }
@@ -96,6 +96,24 @@ text_value!(DisplayName, |text| line(text, 1, 100));
 pub struct KeyName(String);
 
 text_value!(KeyName, |text| line(text, 1, 100));
+
+/// What a conversation is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ConversationName(String);
+
+text_value!(ConversationName, |text| line(text, 1, ConversationName::MOST));
+
+impl ConversationName {
+    pub const MOST: usize = 200;
+}
+
+/// What a model is called that turns texts into vectors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EmbeddingModel(String);
+
+text_value!(EmbeddingModel, |text| line(text, 1, 100));
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,10 @@
 //! Random commands, of few people and many texts, so that they meet often.
 
 use domain::Timestamp;
-use domain::chat::conversation::{Conversation, ConversationCommand};
-use domain::chat::message::{Message, MessageCommand};
+use domain::chat::attachment::{AttachedTo, Attachment, AttachmentCommand, File};
+use domain::chat::conversation::{Changes, Conversation, ConversationCommand, Features};
+use domain::chat::message::{Message, MessageCommand, Rating};
+use domain::chat::place::{After, Speaker};
 use domain::chat::reply::{Asked, Ending, FinishReason, Interruption, ReplyTo, Said, Usage};
 use domain::ids::ClaimKind;
 use domain::token::api_key::{ApiKey, ApiKeyCommand, NewKey};
@@ -10,7 +12,7 @@ use domain::token::family::{Lifetime, Origin, Presented, RevokeReason, Token, To
 use domain::token::notice::{Notice, NoticeEvent, SignInFailure};
 use domain::user::claim::{Claim, ClaimCommand};
 use domain::user::{Profile, Registration, User, UserCommand};
-use domain::values::{Digest, PasswordHash, Role, Scope};
+use domain::values::{Digest, Embedding, MediaType, PasswordHash, Role, Scope, Vector};
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -18,7 +20,7 @@ use proptest::sample::select;
 use uuid::Uuid;
 
 use crate::life::{Commands, Living};
-use crate::texts::{body, display_name, email, key_name, username};
+use crate::texts::{body, conversation_name, display_name, email, embedding_model, file_name, key_name, username};
 
 fn few<I: From<Uuid> + std::fmt::Debug>() -> impl Strategy<Value = I> + Clone {
     (1..=3u128).prop_map(|number| Uuid::from_u128(number).into())
@@ -145,20 +147,37 @@ pub fn notice() -> impl Strategy<Value = Commands<Notice>> {
     ])
 }
 
+fn features() -> impl Strategy<Value = Features> {
+    (of(conversation_name()), any::<bool>(), any::<bool>()).prop_map(|(name, favourite, archived)| Features {
+        name,
+        favourite,
+        archived,
+    })
+}
+
 pub fn conversation() -> impl Strategy<Value = Commands<Conversation>> {
     some::<Conversation>(prop_oneof![
-        few().prop_map(|owner| ConversationCommand::Start { owner }),
+        (few(), features()).prop_map(|(owner, features)| ConversationCommand::Start { owner, features }),
         few().prop_map(|by| ConversationCommand::Enter { by }),
+        (few(), features()).prop_map(|(by, Features { name, favourite, archived })| {
+            let wanted = Changes { name, favourite: Some(favourite), archived: Some(archived) };
+            ConversationCommand::Change { by, wanted }
+        }),
+        conversation_name().prop_map(|title| {
+            let (model, usage) = ("m".to_owned(), Usage::default());
+            ConversationCommand::Title { title, model, usage }
+        }),
+        (few(), few()).prop_map(|(by, through)| ConversationCommand::ChooseBranch { by, through }),
         few().prop_map(|by| ConversationCommand::Delete { by }),
     ])
 }
 
 pub fn message() -> impl Strategy<Value = Commands<Message>> {
-    let post = (few(), few(), body()).prop_map(|(conversation, owner, body)| MessageCommand::Post {
-        conversation,
-        owner,
-        body,
-    });
+    let after = prop_oneof![Just(After::Latest), Just(After::Nothing), few().prop_map(After::Message)];
+    let post =
+        (few(), few(), body(), select(Speaker::ALL), after).prop_map(|(conversation, owner, body, speaker, after)| {
+            MessageCommand::Post { conversation, owner, body, speaker, after }
+        });
     let reply = || (few(), few(), few()).prop_map(|(conversation, owner, to)| ReplyTo { conversation, owner, to });
     let give = (reply(), "(?s).{0,40}", any::<String>()).prop_map(|(reply, text, model)| MessageCommand::GiveReply {
         reply,
@@ -185,5 +204,28 @@ pub fn message() -> impl Strategy<Value = Commands<Message>> {
     let completed = select(FinishReason::ALL).prop_map(|finish| Ending::Completed { finish });
     let ending = prop_oneof![completed, Just(Ending::Stopped), interrupted];
     let end = (said, ending).prop_map(|(said, ending)| MessageCommand::EndReply { said, ending });
-    some::<Message>(prop_oneof![post, give, request, end])
+    some::<Message>(prop_oneof![post, give, request, end, marks()])
+}
+
+/// What its owner does with a message that is there.
+fn marks() -> impl Strategy<Value = MessageCommand> {
+    let vector = vec(any::<f32>(), 1..4).prop_filter_map("no vector", |numbers| Vector::new(&numbers).ok());
+    prop_oneof![
+        (few(), few()).prop_map(|(by, conversation)| MessageCommand::Find { by, conversation }),
+        (few(), select(Rating::ALL)).prop_map(|(by, rating)| MessageCommand::Rate { by, rating }),
+        (few(), embedding_model(), vector)
+            .prop_map(|(by, model, vector)| MessageCommand::Embed { by, embedding: Embedding { model, vector } }),
+        few().prop_map(|by| MessageCommand::Delete { by }),
+    ]
+}
+
+pub fn attachment() -> impl Strategy<Value = Commands<Attachment>> {
+    let file = (file_name(), select(MediaType::ALL), any::<u64>(), digest())
+        .prop_map(|(name, media_type, size, digest)| File { name, media_type, size, digest });
+    let to =
+        (few(), few(), few()).prop_map(|(owner, conversation, message)| AttachedTo { owner, conversation, message });
+    some::<Attachment>(prop_oneof![
+        (to, file).prop_map(|(to, file)| AttachmentCommand::Add { to, file }),
+        few().prop_map(|by| AttachmentCommand::Remove { by }),
+    ])
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use domain::values::{DisplayName, Email, KeyName, MessageBody, Username};
+use domain::values::{ConversationName, DisplayName, Email, EmbeddingModel, FileName, KeyName, MessageBody, Username};
 use proptest::prelude::*;
 
 /// Anything, controls and NUL included; often with space around it.
@@ -33,6 +33,18 @@ pub fn display_name() -> impl Strategy<Value = DisplayName> {
 
 pub fn key_name() -> impl Strategy<Value = KeyName> {
     valid(r"\PC{1,100}")
+}
+
+pub fn conversation_name() -> impl Strategy<Value = ConversationName> {
+    valid(r"\PC{1,200}")
+}
+
+pub fn embedding_model() -> impl Strategy<Value = EmbeddingModel> {
+    valid(r"\PC{1,100}")
+}
+
+pub fn file_name() -> impl Strategy<Value = FileName> {
+    valid(r"[^/\\]{1,60}")
 }
 
 pub fn body() -> impl Strategy<Value = MessageBody> {

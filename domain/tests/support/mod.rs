@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use cqrs_es::{Aggregate, DomainEvent};
 use domain::Event;
-use domain::chat::{Conversation, Message};
+use domain::chat::{Attachment, Conversation, Message};
 use domain::token::{ApiKey, Notice, Token};
 use domain::user::{Claim, User};
 
@@ -28,6 +28,7 @@ impl Recorded {
             Event::Notice(id, event) => record::<Notice>(id, event),
             Event::Conversation(id, event) => record::<Conversation>(id, event),
             Event::Message(id, event) => record::<Message>(id, event),
+            Event::Attachment(id, event) => record::<Attachment>(id, event),
         }
     }
 }

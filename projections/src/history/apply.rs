@@ -1,140 +1,131 @@
-//! Events in: a batch is folded in memory, then written in a few statements.
+//! Events in: a batch is folded in memory, then written in a few statements. What is rare is written by itself, in its turn.
 
-use std::collections::BTreeMap;
-
-use domain::chat::Usage;
 use domain::chat::conversation::ConversationEvent;
-use domain::chat::message::MessageEvent;
-use domain::chat::reply::{Ending, Said};
+use domain::chat::message::{MessageEvent, Rating};
 use domain::ids::{ConversationId, MessageId, UserId};
 use domain::{Event, Timestamp};
 use store::{StoreError, Tx, on_tx};
 use uuid::Uuid;
 
+use super::attachments;
 use super::columns::write;
-use super::{Message, Role, State};
+use super::fold::{Fold, Placed};
+use super::tree;
 use crate::Change;
 
 pub(super) async fn apply(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreError> {
     let mut fold = Fold::default();
     for change in changes {
         match &change.event {
-            Event::Conversation(id, ConversationEvent::ConversationStarted { owner }) => {
-                fold.conversation_started(change, *id, *owner);
+            Event::Conversation(id, ConversationEvent::ConversationStarted { owner, features }) => {
+                fold.conversation_started(change, *id, *owner, features);
             }
-            Event::Conversation(id, ConversationEvent::ConversationDeleted { owner }) => {
+            Event::Conversation(id, event) => {
                 write(tx, std::mem::take(&mut fold)).await?;
-                conversation_deleted(tx, *id, *owner).await?;
+                conversation_changed(tx, change, *id, event).await?;
             }
-            Event::Message(id, event) => fold.message(change, *id, event),
+            Event::Message(id, event) => {
+                if let Placed::Aside(message) = fold.message(change, *id, event) {
+                    write(tx, std::mem::take(&mut fold)).await?;
+                    tree::graft(tx, *message).await?;
+                }
+                if is_rare(event) {
+                    write(tx, std::mem::take(&mut fold)).await?;
+                    message_changed(tx, change, *id, event).await?;
+                }
+            }
+            Event::Attachment(id, event) => attachments::apply(tx, change, *id, event).await?,
             Event::User(..) | Event::Claim(..) | Event::Token(..) | Event::ApiKey(..) | Event::Notice(..) => {}
         }
     }
     write(tx, fold).await
 }
 
-/// What came of a reply.
-pub(super) struct Ended {
-    pub(super) said: Said,
-    pub(super) state: State,
-    pub(super) reason: Option<&'static str>,
+const fn is_rare(event: &MessageEvent) -> bool {
+    matches!(event, MessageEvent::MessageRated { .. } | MessageEvent::MessageDeleted { .. })
 }
 
-impl Ended {
-    fn of(ending: Ending, said: &Said) -> Self {
-        let (state, reason) = match ending {
-            Ending::Completed { finish } => (State::Done, Some(finish.as_str())),
-            Ending::Stopped => (State::Stopped, None),
-            Ending::Interrupted { reason, .. } => (State::Interrupted, Some(reason.as_str())),
-        };
-        Self { said: said.clone(), state, reason }
-    }
-}
-
-/// What a batch adds, keyed so that the same log always writes the same rows in the same order.
-#[derive(Default)]
-pub(super) struct Fold {
-    pub(super) started: Vec<(ConversationId, UserId, Timestamp, i64)>,
-    pub(super) added: Vec<Message>,
-    /// Where in `added` a reply stands that is still awaited.
-    awaited: BTreeMap<MessageId, usize>,
-    /// Replies that were requested in an earlier batch.
-    pub(super) ended: Vec<(MessageId, Ended)>,
-    pub(super) grown: BTreeMap<ConversationId, (i64, Timestamp)>,
-    pub(super) owners: BTreeMap<UserId, i64>,
-}
-
-impl Fold {
-    fn conversation_started(&mut self, change: &Change, id: ConversationId, owner: UserId) {
-        self.started.push((id, owner, change.at, change.position.get()));
-    }
-
-    fn message(&mut self, change: &Change, id: MessageId, event: &MessageEvent) {
-        if let Some((ending, said)) = event.ending() {
-            return self.reply_ended(id, Ended::of(ending, said));
+async fn message_changed(tx: &mut Tx, change: &Change, id: MessageId, event: &MessageEvent) -> Result<(), StoreError> {
+    match event {
+        MessageEvent::MessageRated { rating, .. } => message_rated(tx, id, *rating, change.at).await,
+        MessageEvent::MessageDeleted { owner, conversation } => {
+            tree::remove(tx, id, *conversation, *owner).await?;
+            attachments::message_deleted(tx, id).await?;
+            touch(tx, change, *conversation, 0).await
         }
-        match event {
-            MessageEvent::MessagePosted { conversation, owner, body } => {
-                let message = added(change, id, *conversation, *owner);
-                self.add(Message { content: body.as_str().to_owned(), ..message });
-            }
-            MessageEvent::ReplyGiven { conversation, owner, to, text, model } => {
-                let (role, content, model) = (Role::Bot, text.clone(), Some(model.clone()));
-                let reply = added(change, id, *conversation, *owner);
-                self.add(Message { role, content, model, answers: Some(*to), ..reply });
-            }
-            MessageEvent::ReplyRequested { reply, asked } => {
-                self.awaited.insert(id, self.added.len());
-                let (role, model, state) = (Role::Bot, Some(asked.model.clone()), State::Awaited);
-                let awaited = added(change, id, reply.conversation, reply.owner);
-                self.add(Message { role, model, state, answers: Some(reply.to), ..awaited });
-            }
-            MessageEvent::ReplyCompleted { .. }
-            | MessageEvent::ReplyStopped { .. }
-            | MessageEvent::ReplyInterrupted { .. } => {}
-        }
-    }
-
-    fn add(&mut self, message: Message) {
-        let grown = self.grown.entry(message.conversation).or_insert((0, message.created_at));
-        *grown = (grown.0 + 1, grown.1.max(message.created_at));
-        *self.owners.entry(message.owner).or_default() += 1;
-        self.added.push(message);
-    }
-
-    fn reply_ended(&mut self, id: MessageId, ended: Ended) {
-        match self.awaited.remove(&id).and_then(|index| self.added.get_mut(index)) {
-            Some(reply) => {
-                let Ended { said, state, reason } = ended;
-                reply.content = said.text;
-                reply.model = Some(said.model);
-                reply.usage = Usage { cost_micros: None, ..said.usage };
-                (reply.state, reply.reason) = (state, reason.map(str::to_owned));
-            }
-            None => self.ended.push((id, ended)),
-        }
+        MessageEvent::MessagePosted { .. }
+        | MessageEvent::ReplyGiven { .. }
+        | MessageEvent::ReplyRequested { .. }
+        | MessageEvent::ReplyCompleted { .. }
+        | MessageEvent::ReplyStopped { .. }
+        | MessageEvent::ReplyInterrupted { .. }
+        | MessageEvent::MessageEmbedded { .. } => Ok(()),
     }
 }
 
-/// What all messages have.
-fn added(change: &Change, id: MessageId, conversation: ConversationId, owner: UserId) -> Message {
-    Message {
-        id,
-        conversation,
-        owner,
-        role: Role::User,
-        content: String::new(),
-        model: None,
-        answers: None,
-        state: State::Done,
-        reason: None,
-        usage: Usage::default(),
-        created_at: change.at,
-        position: change.position,
+async fn message_rated(tx: &mut Tx, id: MessageId, rating: Rating, at: Timestamp) -> Result<(), StoreError> {
+    let rating = (rating != Rating::Unrated).then_some(rating.as_str());
+    let (id, at) = (Uuid::from(id), at.as_micros());
+    let sql = "update messages set rating = $2, updated_at = $3 where id = $1";
+    Ok(on_tx!(tx, connection => {
+        sqlx::query(sql).bind(id).bind(rating).bind(at).execute(connection).await.map(|_| ())
+    })?)
+}
+
+async fn conversation_changed(
+    tx: &mut Tx,
+    change: &Change,
+    id: ConversationId,
+    event: &ConversationEvent,
+) -> Result<(), StoreError> {
+    match event {
+        ConversationEvent::ConversationDeleted { owner } => return conversation_deleted(tx, id, *owner).await,
+        ConversationEvent::ConversationTitled { title, .. } => {
+            set_text(tx, id, "title", title.as_str()).await?;
+            // It is nobody's doing, so that it moves nothing.
+            return count_version(tx, id).await;
+        }
+        ConversationEvent::ConversationRenamed { name, .. } => set_text(tx, id, "name", name.as_str()).await?,
+        ConversationEvent::ConversationFavourited { .. } => set(tx, id, "favourite = 1").await?,
+        ConversationEvent::ConversationUnfavourited { .. } => set(tx, id, "favourite = 0").await?,
+        ConversationEvent::ConversationArchived { .. } => set(tx, id, "archived = 1").await?,
+        ConversationEvent::ConversationRestored { .. } => set(tx, id, "archived = 0").await?,
+        ConversationEvent::BranchChosen { through, .. } => tree::choose(tx, id, *through).await?,
+        ConversationEvent::ConversationStarted { .. } => {}
     }
+    touch(tx, change, id, 1).await
+}
+
+async fn set(tx: &mut Tx, id: ConversationId, what: &str) -> Result<(), StoreError> {
+    let (sql, id) = (format!("update conversations set {what} where id = $1"), Uuid::from(id));
+    Ok(on_tx!(tx, connection => sqlx::query(&sql).bind(id).execute(connection).await.map(|_| ()))?)
+}
+
+async fn set_text(tx: &mut Tx, id: ConversationId, column: &str, text: &str) -> Result<(), StoreError> {
+    let sql = format!("update conversations set {column} = $2, {column}_key = $3 where id = $1");
+    let (id, key) = (Uuid::from(id), text.to_lowercase());
+    Ok(on_tx!(tx, connection => {
+        sqlx::query(&sql).bind(id).bind(text).bind(key).execute(connection).await.map(|_| ())
+    })?)
+}
+
+async fn count_version(tx: &mut Tx, id: ConversationId) -> Result<(), StoreError> {
+    set(tx, id, "version = version + 1").await
+}
+
+/// Somebody did something to it just now, by so many events of its own stream.
+async fn touch(tx: &mut Tx, change: &Change, id: ConversationId, events: i64) -> Result<(), StoreError> {
+    let (id, at, position) = (Uuid::from(id), change.at.as_micros(), change.position.get());
+    let sql = "update conversations set version = version + $2, touched = $3, \
+                   updated_at = case when updated_at < $4 then $4 else updated_at end \
+               where id = $1";
+    Ok(on_tx!(tx, connection => {
+        sqlx::query(sql).bind(id).bind(events).bind(position).bind(at).execute(connection).await.map(|_| ())
+    })?)
 }
 
 async fn conversation_deleted(tx: &mut Tx, id: ConversationId, owner: UserId) -> Result<(), StoreError> {
+    attachments::conversation_deleted(tx, id).await?;
     let (id, owner): (Uuid, Uuid) = (id.into(), owner.into());
     let uncount = "update owners set messages = messages - (select count(*) from messages where conversation = $1) \
                    where id = $2";

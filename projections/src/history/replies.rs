@@ -23,33 +23,49 @@ pub async fn awaited_by(db: &Db, owner: UserId) -> Result<Vec<MessageId>, StoreE
     Ok(rows.into_iter().map(MessageId::from).collect())
 }
 
-/// The newest reply that is being made in a conversation to what was said before a reply was asked for there.
-pub async fn awaited_before(
-    db: &Db,
-    conversation: ConversationId,
-    before: Position,
-) -> Result<Option<MessageId>, StoreError> {
-    let sql = "select id from messages where state = 'awaited' and conversation = $1 and position < $2 \
-               order by position desc limit 1";
+/// Replies that are being made in a conversation of somebody's.
+pub async fn awaited_in(db: &Db, owner: UserId, conversation: ConversationId) -> Result<Vec<MessageId>, StoreError> {
+    let sql = "select id from messages where state = 'awaited' and conversation = $1 and owner = $2";
+    let (conversation, owner) = (Uuid::from(conversation), Uuid::from(owner));
+    let rows: Vec<Uuid> =
+        on!(db, pool => sqlx::query_scalar(sql).bind(conversation).bind(owner).fetch_all(pool).await)?;
+    Ok(rows.into_iter().map(MessageId::from).collect())
+}
+
+/// The nearest reply that is being made among what a message follows, however far above it.
+pub async fn awaited_above(db: &Db, message: &Message) -> Result<Option<MessageId>, StoreError> {
+    let all = "select id, position from messages where state = 'awaited' and conversation = $1 and position < $2 \
+               order by position desc";
+    let (conversation, below) = (Uuid::from(message.conversation), message.position.get());
+    let all: Vec<(Uuid, i64)> =
+        on!(db, pool => sqlx::query_as(all).bind(conversation).bind(below).fetch_all(pool).await)?;
+    // Hardly ever is there one, and to look for it above is a long way in a long conversation.
+    let Some((_, oldest)) = all.last() else { return Ok(None) };
+    let above = "with recursive up (id, parent, position) as ( \
+                     select id, parent, position from messages where id = $1 \
+                     union all \
+                     select it.id, it.parent, it.position from messages it join up on it.id = up.parent \
+                     where it.position >= $2 \
+                 ) select messages.id from messages join up on messages.id = up.id \
+                 where messages.state = 'awaited' and messages.position < $3 order by messages.position desc limit 1";
     let row: Option<Uuid> = on!(db, pool => {
-        sqlx::query_scalar(sql).bind(Uuid::from(conversation)).bind(before.get()).fetch_optional(pool).await
+        let query = sqlx::query_scalar(above).bind(Uuid::from(message.id)).bind(*oldest).bind(below);
+        query.fetch_optional(pool).await
     })?;
     Ok(row.map(MessageId::from))
 }
 
-/// The newest of what was said in a conversation before a position, newest first.
-pub async fn said_until(
-    db: &Db,
-    conversation: ConversationId,
-    before: Position,
-    limit: u32,
-) -> Result<Vec<Message>, StoreError> {
+/// What a message follows, newest first.
+pub async fn above(db: &Db, id: MessageId, limit: u32) -> Result<Vec<Message>, StoreError> {
     let sql = format!(
-        "select {CELLS} from messages where conversation = $1 and position < $2 order by position desc limit $3"
+        "with recursive up (parent, depth) as ( \
+             select parent, 1 from messages where id = $1 \
+             union all \
+             select it.parent, depth + 1 from messages it join up on it.id = up.parent where depth < $2 \
+         ) select {CELLS} from messages where id in (select parent from up) order by position desc"
     );
     let rows: Vec<Row> = on!(db, pool => {
-        let query = sqlx::query_as(&sql).bind(Uuid::from(conversation)).bind(before.get()).bind(i64::from(limit));
-        query.fetch_all(pool).await
+        sqlx::query_as(&sql).bind(Uuid::from(id)).bind(i64::from(limit)).fetch_all(pool).await
     })?;
     rows.into_iter().map(Message::try_from).collect()
 }

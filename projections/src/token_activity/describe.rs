@@ -40,7 +40,7 @@ pub(super) fn describe(event: &Event) -> Option<Description> {
         Event::Token(id, event) => Some(token(event).about(*id)),
         Event::ApiKey(id, event) => Some(api_key(event).about(*id)),
         Event::Notice(_, event) => Some(notice(event)),
-        Event::Claim(..) | Event::Conversation(..) | Event::Message(..) => None,
+        Event::Claim(..) | Event::Conversation(..) | Event::Message(..) | Event::Attachment(..) => None,
     }
 }
 

@@ -44,7 +44,11 @@ impl Fold {
             Event::User(id, event) => self.user(*id, event),
             Event::Token(id, event) => self.token(change, metadata, *id, event),
             Event::ApiKey(id, event) => self.api_key(change, *id, event),
-            Event::Notice(..) | Event::Claim(..) | Event::Conversation(..) | Event::Message(..) => {}
+            Event::Notice(..)
+            | Event::Claim(..)
+            | Event::Conversation(..)
+            | Event::Message(..)
+            | Event::Attachment(..) => {}
         }
     }
 

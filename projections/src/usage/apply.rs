@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use domain::Event;
 use domain::ids::UserId;
 use store::bulk::{self, Column};
 use store::{StoreError, Tx};
@@ -21,8 +20,7 @@ type Fold<'a> = BTreeMap<(UserId, i64, &'a str), Sums>;
 pub(super) async fn apply(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreError> {
     let mut fold = Fold::new();
     for change in changes {
-        let Event::Message(_, event) = &change.event else { continue };
-        let Some((owner, model, sums)) = spent(event) else { continue };
+        let Some((owner, model, sums)) = spent(&change.event) else { continue };
         let day = change.at.as_seconds().div_euclid(SECONDS_OF_DAY);
         fold.entry((owner, day, kept(model))).or_default().add(sums);
     }

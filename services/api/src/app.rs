@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::api_keys::{ApiKeys, BootstrapKey};
 use crate::client_address::TrustedProxies;
 use crate::commands::Standing;
+use crate::files::Files;
 use crate::own_writes::OwnWrites;
 use crate::passwords::Passwords;
 use crate::problem::Problem;
@@ -50,6 +51,7 @@ pub struct Parts {
     pub own_writes: OwnWrites,
     pub providers: Providers,
     pub live: Live,
+    pub files: Files,
 }
 
 /// What new passwords must be like (`AUTH_PASSWORD_POLICY`).

@@ -51,6 +51,20 @@ pub(crate) async fn secure(request: Request, next: Next) -> Response {
     response
 }
 
+/// A path means the same with a slash at its end.
+pub(crate) async fn trim_slash(mut request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let trimmed = path.strip_suffix('/').filter(|trimmed| !trimmed.is_empty() && !trimmed.ends_with('/'));
+    if let Some(trimmed) = trimmed {
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        // The scheme and the host of an absolute address play no part in it.
+        if let Ok(uri) = format!("{trimmed}{query}").parse() {
+            *request.uri_mut() = uri;
+        }
+    }
+    next.run(request).await
+}
+
 /// How long a request may take, the client's sending of its body included.
 const LONGEST: Duration = Duration::from_secs(30);
 

@@ -1,6 +1,9 @@
 //! Everything that can be answered but success: RFC 9457 problems, and the one place that knows status codes.
 
+mod embedding;
+mod file;
 mod reply;
+mod session;
 mod socket;
 
 use axum::Json;
@@ -13,7 +16,10 @@ use serde_json::{Value, json};
 use store::{StoreError, in_full};
 
 use crate::passwords::Busy;
+pub(crate) use embedding::EmbeddingProblem;
+pub(crate) use file::FileProblem;
 pub(crate) use reply::ReplyProblem;
+pub(crate) use session::SessionProblem;
 pub(crate) use socket::SocketProblem;
 
 /// Why a request was not fulfilled.
@@ -43,7 +49,10 @@ pub(crate) enum Problem {
     TooManySignIns(u32),
     /// Many at once: come again.
     Busy,
+    File(FileProblem),
+    Embedding(EmbeddingProblem),
     Reply(ReplyProblem),
+    Session(SessionProblem),
     Socket(SocketProblem),
     /// It took too long.
     TooSlow,
@@ -73,11 +82,19 @@ const fn shape(status: StatusCode, code: &'static str, detail: &'static str) -> 
 }
 
 const BROKEN: Shape = shape(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.");
+const TOO_MANY_SIGN_INS: Shape = shape(
+    StatusCode::TOO_MANY_REQUESTS,
+    "too_many_sign_ins",
+    "Too many attempts to sign in or to register. Please try again later.",
+);
 
 impl Problem {
     fn shape(&self) -> Shape {
         match self {
+            Self::File(problem) => problem.shape(),
+            Self::Embedding(problem) => problem.shape(),
             Self::Reply(problem) => problem.shape(),
+            Self::Session(problem) => problem.shape(),
             Self::Socket(problem) => problem.shape(),
             Self::BadJson => shape(StatusCode::BAD_REQUEST, "bad_json", "The body is not valid JSON."),
             Self::BadBody => shape(StatusCode::BAD_REQUEST, "bad_body", "The body could not be read."),
@@ -112,11 +129,7 @@ impl Problem {
                 shape(StatusCode::FORBIDDEN, "foreign_origin", "This request came from a page of another site.")
             }
             Self::WrongPassword => shape(StatusCode::FORBIDDEN, "wrong_password", "The current password is wrong."),
-            Self::TooManySignIns(_) => shape(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_sign_ins",
-                "Too many attempts to sign in or to register. Please try again later.",
-            ),
+            Self::TooManySignIns(_) => TOO_MANY_SIGN_INS,
             Self::Busy => {
                 shape(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many requests are waiting. Please try again.")
             }
@@ -171,6 +184,8 @@ impl Problem {
             }
         } else if let Self::Internal(what) = self {
             tracing::error!(what, "a request failed");
+        } else if let Self::File(problem) = self {
+            problem.log();
         } else if let Self::TooSlow = self {
             tracing::warn!("a request took too long");
         }

@@ -1,6 +1,7 @@
 //! Settings, checked: what the program runs with.
 
 mod accounts;
+mod files;
 mod providers;
 
 use std::collections::BTreeSet;
@@ -8,20 +9,21 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use api::SecretKey;
+use api::{Algorithm, SecretKey};
 use domain::words;
 use nats::Bus;
-use replies::{Context, ProvidersConfig};
+use replies::{Context, ProvidersConfig, Titles};
 use serde::{Deserialize, Serialize};
 
 pub use accounts::{Accounts, passwords};
+use files::FilesConfig;
 
 use crate::secret;
 use crate::settings::{Settings, SettingsError, wrong};
 
 /// Where the log is.
 pub enum Database {
-    Sqlite { folder: PathBuf },
+    Sqlite,
     Postgres { url: String },
 }
 
@@ -41,6 +43,8 @@ pub struct Roles(BTreeSet<Role>);
 
 /// What every subcommand needs.
 pub struct Storage {
+    /// `COLLOQUY_DATA`.
+    pub folder: PathBuf,
     pub database: Database,
     pub start_timeout: Duration,
 }
@@ -55,6 +59,8 @@ pub struct Config {
     pub accounts: Accounts,
     pub providers: ProvidersConfig,
     pub context: Context,
+    pub titles: Titles,
+    pub files: FilesConfig,
     /// How this process calls itself in the log.
     pub node: String,
 }
@@ -66,13 +72,13 @@ impl Storage {
     pub fn of(settings: &Settings) -> Result<Self, SettingsError> {
         let folder = PathBuf::from(settings.text("COLLOQUY_DATA").unwrap_or("./colloquy-data"));
         let database = match settings.text("DATABASE_URL") {
-            None => Database::Sqlite { folder },
+            None => Database::Sqlite,
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 Database::Postgres { url: url.to_owned() }
             }
             Some(_) => return Err(wrong("DATABASE_URL", "must be a postgres:// address; without it SQLite is used")),
         };
-        Ok(Self { database, start_timeout: start_timeout(settings)? })
+        Ok(Self { folder, database, start_timeout: start_timeout(settings)? })
     }
 }
 
@@ -88,13 +94,15 @@ impl Config {
         if roles != Roles::all() && nats.is_none() {
             return Err(wrong("COLLOQUY_ROLES", "can be divided among processes only where NATS_URL is set"));
         }
-        if nats.is_some() && matches!(storage.database, Database::Sqlite { .. }) {
+        if nats.is_some() && matches!(storage.database, Database::Sqlite) {
             return Err(wrong("NATS_URL", "needs a DATABASE_URL: several nodes can't share SQLite"));
         }
         let secret = secret(settings, &storage, listen)?;
         let accounts = Accounts::of(settings, &storage, listen, nats.is_none())?;
         let (providers, context) = (providers::of(settings)?, providers::context(settings)?);
-        Ok(Self { listen, nats, roles, secret, accounts, providers, context, node: node(settings), storage })
+        let (titles, files) = (providers::titles(settings)?, files::of(settings, &storage, nats.is_none())?);
+        let node = node(settings);
+        Ok(Self { storage, listen, nats, roles, secret, accounts, providers, context, titles, files, node })
     }
 }
 
@@ -127,8 +135,11 @@ pub fn node(settings: &Settings) -> String {
     settings.text("COLLOQUY_NODE").map(str::to_owned).or_else(host).unwrap_or_else(|| "colloquy".to_owned())
 }
 
-/// The secret of a running service, for a subcommand beside it.
-pub fn secret_of(settings: &Settings) -> Result<SecretKey, SettingsError> {
+/// The secret that a running service seals its signing keys with, for a subcommand beside it.
+pub fn sealing_secret(settings: &Settings) -> Result<SecretKey, SettingsError> {
+    if accounts::algorithm(settings)? == Algorithm::Hs256 {
+        return Err(wrong("ALGORITHM", "must be EdDSA to rotate keys: the key of HS256 is SECRET_KEY itself"));
+    }
     let listen = settings.parsed("COLLOQUY_LISTEN", LISTEN, "an address like 127.0.0.1:8000")?;
     secret(settings, &Storage::of(settings)?, listen)
 }
@@ -140,10 +151,9 @@ fn secret(settings: &Settings, storage: &Storage, listen: SocketAddr) -> Result<
         return SecretKey::try_from(text.to_owned()).map_err(|short| wrong(NAME, short.to_string()));
     }
     match &storage.database {
-        Database::Sqlite { folder } if listen.ip().is_loopback() => {
-            secret::kept_in(folder).map_err(|error| wrong(NAME, format!("is not set, and none could be kept: {error}")))
-        }
-        Database::Sqlite { .. } | Database::Postgres { .. } => {
+        Database::Sqlite if listen.ip().is_loopback() => secret::kept_in(&storage.folder)
+            .map_err(|error| wrong(NAME, format!("is not set, and none could be kept: {error}"))),
+        Database::Sqlite | Database::Postgres { .. } => {
             Err(wrong(NAME, format!("must be set, with at least {} characters", SecretKey::LEAST)))
         }
     }

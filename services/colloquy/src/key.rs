@@ -32,7 +32,7 @@ pub enum KeyCommand {
         // As text: what is no id may be the key itself, and clap would repeat it.
         id: String,
     },
-    /// Sign access tokens with a new key (ALGORITHM=EdDSA). Nobody is signed out.
+    /// Sign access tokens with a new key (ALGORITHM=EdDSA alone). Nobody is signed out.
     Rotate {
         /// Take nothing any more that an older key has signed: one of them is known to others.
         #[arg(long)]
@@ -59,7 +59,8 @@ async fn act(settings: &Settings, operator: &Operator, command: KeyCommand) -> R
             operator.revoke_key(id).await?;
         }
         KeyCommand::Rotate { distrust_older } => {
-            let kid = operator.rotate_signing_key(&config::secret_of(settings)?, distrust_older).await?;
+            let secret = config::sealing_secret(settings)?;
+            let kid = operator.rotate_signing_key(&secret, distrust_older).await?;
             writeln!(io::stdout(), "kid {kid}")?;
         }
     }

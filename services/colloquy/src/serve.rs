@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use api::{
-    AccessTokens, ApiKeys, App, DEV_ADMIN, DEV_PASSWORD, Followers, Operator, OwnWrites, Parts, Passwords,
+    AccessTokens, ApiKeys, App, DEV_ADMIN, DEV_PASSWORD, Files, Followers, Operator, OwnWrites, Parts, Passwords,
     RefreshTokens, Revocations, SigningKeys, Surface, Throttle, UnknownTokens,
 };
 use nats::Bus;
-use projections::{History, Projection, ReadModels, TokenActivity, Usage};
+use projections::{Embeddings, History, Projection, ReadModels, Search, TokenActivity, Usage};
 use projector::Worker;
 use replies::{Live, Providers, Replier};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -37,10 +37,7 @@ pub async fn serve(settings: &Settings) -> Result<(), Failure> {
     let read_models = wiring::open_read_models(&log).await?;
     read_models.check_tables().await?;
     read_models.clean().await?;
-    let bus = match &config.nats {
-        Some(url) => Bus::connect(url, config.storage.start_timeout).await?,
-        None => Bus::in_process(),
-    };
+    let bus = wiring::open_bus(&config.storage, config.nats.as_deref()).await?;
     let (stop, fatal, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     Services { log, bus, read_models, stop, fatal, tasks }.run(&config).await
 }
@@ -97,6 +94,7 @@ impl Services {
         if config.roles.include(Role::Api) {
             self.mind_dev_admin(config, passwords.clone()).await?;
         }
+        let files = self.keep_files(config)?;
         let keepers = self.keep_tokens(config).await?;
         let replies = self.watch_replies(config).await?;
         // What they come to can still be written down when the API stops, and they with it.
@@ -105,7 +103,7 @@ impl Services {
             making.spawn(self.make_replies(config, &replies, stop_api.clone()));
         }
         making.close();
-        let app = self.app(config, workers, keepers, replies, passwords);
+        let app = self.app(config, workers, keepers, replies, passwords, files);
         let api = tokio::spawn(api::run(app, surface, listener, stop_api.clone()));
         let asked = AskedToStop::listen()?;
         tracing::info!("listening on http://{address}");
@@ -142,7 +140,9 @@ impl Services {
 
     fn project(&self) -> Vec<Projecting> {
         vec![
+            self.project_one::<Embeddings>(&self.read_models.embeddings),
             self.project_one::<History>(&self.read_models.history),
+            self.project_one::<Search>(&self.read_models.search),
             self.project_one::<TokenActivity>(&self.read_models.token_activity),
             self.project_one::<Usage>(&self.read_models.usage),
         ]
@@ -223,6 +223,16 @@ impl Services {
         Ok(Keepers { access_tokens, refresh_tokens, revocations, api_keys })
     }
 
+    /// Where attachments are, and what clears away those of what is gone.
+    fn keep_files(&self, config: &Config) -> Result<Files, Failure> {
+        let files = wiring::open_files(config)?;
+        if config.roles.include(Role::Api) {
+            let (log, history, stop) = (self.log.clone(), self.read_models.history.clone(), self.stop.clone());
+            self.spawn("files", files.clone().run(log, history, stop));
+        }
+        Ok(files)
+    }
+
     /// Whom replies are asked of, and where they are seen to grow.
     async fn watch_replies(&self, config: &Config) -> Result<Replies, Failure> {
         let (providers, live) = (Providers::new(config.providers.clone())?, Live::new(self.bus.clone()));
@@ -248,6 +258,7 @@ impl Services {
             providers: replies.providers.clone(),
             live: replies.live.clone(),
             context: config.context.clone(),
+            titles: config.titles,
             node: config.node.clone(),
             at_once: REPLIES_AT_ONCE,
         });
@@ -261,6 +272,7 @@ impl Services {
         keepers: Keepers,
         replies: Replies,
         passwords: Passwords,
+        files: Files,
     ) -> App {
         let (db, accounts) = (self.log.db().clone(), &config.accounts);
         App::new(Parts {
@@ -283,6 +295,7 @@ impl Services {
             own_writes: OwnWrites::default(),
             providers: replies.providers,
             live: replies.live,
+            files,
         })
     }
 }

@@ -10,7 +10,7 @@ pub struct Flags {
     /// The address to listen on (`COLLOQUY_LISTEN`).
     #[arg(long, global = true)]
     listen: Option<String>,
-    /// The folder for SQLite files and the generated secret (`COLLOQUY_DATA`).
+    /// The folder for SQLite files, the generated secret, attachments and the replies of a process alone (`COLLOQUY_DATA`).
     #[arg(long, global = true)]
     data: Option<String>,
     /// Which services this process runs: api, relay, project, reply (`COLLOQUY_ROLES`).

@@ -21,20 +21,20 @@ const PAGE: u32 = 50;
 const ENVELOPE: u32 = 4;
 
 impl Context {
-    /// The message that is to be answered, and what was said before it, as much of the newest as the budget takes: the
+    /// The message that is to be answered, and what it follows, as much of the newest as the budget takes: the
     /// system's word and that message always.
     pub(crate) async fn of(&self, db: &Db, last: Message) -> Result<Vec<Turn>, StoreError> {
         let mut chosen = Chosen::within(self);
-        let (conversation, mut before) = (last.conversation, last.position);
+        let mut reached = last.id;
         chosen.takes(last);
         loop {
-            let page = history::said_until(db, conversation, before, PAGE).await?;
+            let page = history::above(db, reached, PAGE).await?;
             let is_last = page.len() < PAGE as usize;
-            let Some(oldest) = page.last().map(|message| message.position) else { break };
+            let Some(oldest) = page.last().map(|message| message.id) else { break };
             if !page.into_iter().all(|message| chosen.takes(message)) || is_last {
                 break;
             }
-            before = oldest;
+            reached = oldest;
         }
         Ok(chosen.turns(self.system.clone()))
     }
@@ -64,7 +64,8 @@ impl Chosen {
         self.left = self.left.saturating_sub(cost);
         let speaker = match message.role {
             Role::User => Speaker::User,
-            Role::Bot => Speaker::Assistant,
+            Role::Bot | Role::Assistant => Speaker::Assistant,
+            Role::System => Speaker::System,
         };
         self.turns.push_front(Turn { speaker, text: message.content });
         true
@@ -108,11 +109,15 @@ mod tests {
             role,
             content: content.to_owned(),
             model: None,
+            parent: None,
+            shown: true,
             answers: None,
             state: State::Done,
             reason: None,
             usage: Usage::default(),
+            rating: None,
             created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
             position: Position::START,
         }
     }

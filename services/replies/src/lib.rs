@@ -5,10 +5,12 @@ mod live;
 mod making;
 mod provider;
 mod replier;
+mod titles;
 
 pub use context::{Context, tokens};
 pub use live::{Ended, Live, News, Watch};
 pub use replier::{Parts, Replier};
+pub use titles::Titles;
 
 pub use provider::{
     Answer, ApiKey, Ask, BadProviders, BaseUrl, Choice, Failure, Fallbacks, Limits, ModelShown, Piece, Prices,

@@ -4,6 +4,8 @@
 //! many pieces that was. So a slow watcher holds up nobody, and one that comes back gets exactly the rest, on any node.
 //! How a reply ended is told by the log alone.
 
+mod author;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -17,6 +19,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
+
+pub(crate) use author::Author;
 
 /// The replies that somebody makes or watches here. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -92,8 +96,7 @@ impl Live {
     /// Whether somebody makes a reply that is awaited, as far as can be told.
     #[must_use]
     pub async fn has_begun(&self, reply: MessageId) -> bool {
-        let growing = locked(&self.0.growing).get(&reply).and_then(Weak::upgrade);
-        if growing.is_some_and(|growing| growing.locked().begun) {
+        if self.find(reply).is_some_and(|growing| growing.locked().begun) {
             return true;
         }
         self.0.bus.said(reply).await.is_ok_and(|said| !said.is_empty())
@@ -107,16 +110,26 @@ impl Live {
         // What comes over the bus would be what is said here.
         grown.hearing = None;
         drop(grown);
-        Author { growing, live: self.clone() }
+        Author::new(growing, self.clone())
     }
 
+    fn find(&self, reply: MessageId) -> Option<Arc<Growing>> {
+        locked(&self.0.growing).get(&reply).and_then(Weak::upgrade)
+    }
+
+    /// Nobody here has it yet: it begins with what a process that died has left of it.
     fn join(&self, reply: MessageId) -> Arc<Growing> {
+        if let Some(growing) = self.find(reply) {
+            return growing;
+        }
+        let text = self.0.bus.left_of(reply);
         let mut all = locked(&self.0.growing);
         if let Some(growing) = all.get(&reply).and_then(Weak::upgrade) {
             return growing;
         }
-        let of = Arc::downgrade(&self.0);
-        let growing = Arc::new(Growing { reply, grown: Mutex::default(), changes: watch::Sender::default(), of });
+        let grown = Mutex::new(Grown { begun: !text.is_empty(), text, ..Grown::default() });
+        let growing = Growing { reply, grown, changes: watch::Sender::default(), of: Arc::downgrade(&self.0) };
+        let growing = Arc::new(growing);
         all.insert(reply, Arc::downgrade(&growing));
         growing
     }
@@ -144,7 +157,7 @@ impl Live {
             return;
         }
         let Ok(Event::Message(reply, event)) = recorded.event() else { return };
-        let Some(growing) = locked(&self.0.growing).get(&reply).and_then(Weak::upgrade) else { return };
+        let Some(growing) = self.find(reply) else { return };
         if let Some((ending, said)) = event.ending() {
             growing.end(Ended { ending, said: said.clone(), position: Some(recorded.position) });
         }
@@ -281,39 +294,6 @@ impl Watch {
             // The sender lives as long as `growing`.
             let _ = self.changes.changed().await;
         }
-    }
-}
-
-/// The one who makes a reply.
-#[derive(Debug)]
-pub(crate) struct Author {
-    growing: Arc<Growing>,
-    live: Live,
-}
-
-/// Whoever goes on may be elsewhere.
-impl Drop for Author {
-    fn drop(&mut self) {
-        self.growing.locked().made_here = false;
-        if Arc::strong_count(&self.growing) > 1 {
-            hear(&self.live.0, &self.growing);
-        }
-    }
-}
-
-impl Author {
-    pub(crate) fn say(&self, text: &str) {
-        let mut grown = self.growing.locked();
-        let at = u64::try_from(grown.text.len()).unwrap_or(u64::MAX);
-        grown.text.push_str(text);
-        drop(grown);
-        self.growing.changed();
-        self.live.0.bus.tell(self.growing.reply, Chunk { at, text: text.to_owned() });
-    }
-
-    /// All that was said so far.
-    pub(crate) fn text(&self) -> String {
-        self.growing.locked().text.clone()
     }
 }
 

@@ -51,7 +51,7 @@ impl Replier {
     /// Makes a reply, unless it has ended already; whoever had it before may have said something.
     pub(crate) async fn make(&self, id: MessageId, is_again: bool, halt: &Halt) -> Result<(), MakeError> {
         let Message::Awaited { reply, asked } = self.executor.look::<Message>(id).await? else { return Ok(()) };
-        let making = Making { of: self, id, reply, asked, author: self.live.author(id) };
+        let mut making = Making { of: self, id, reply, asked, author: self.live.author(id) };
         let mut before = making.author.text();
         if is_again {
             // Whichever is longer: this process may have heard but a part.
@@ -101,7 +101,7 @@ impl Making<'_> {
                 return Err(MakeError::PutOff);
             }
             let Some(row) = history::message(history.db(), self.reply.owner, self.id).await? else { return Ok(None) };
-            let earlier = history::awaited_before(history.db(), row.conversation, row.position).await?;
+            let earlier = history::awaited_above(history.db(), &row).await?;
             let Some(earlier) = earlier else {
                 return Ok(history::message(history.db(), self.reply.owner, self.reply.to).await?);
             };
@@ -116,7 +116,7 @@ impl Making<'_> {
         }
     }
 
-    async fn listen(&self, mut answer: crate::Answer, prompt: u32, halt: &Halt) -> Result<(), MakeError> {
+    async fn listen(&mut self, mut answer: crate::Answer, prompt: u32, halt: &Halt) -> Result<(), MakeError> {
         let model = answer.model.clone();
         let (ending, used) = loop {
             let piece = tokio::select! {
@@ -127,7 +127,7 @@ impl Making<'_> {
             };
             match piece {
                 // No text in a database has the character NUL.
-                Ok(Piece::Text(text)) => self.author.say(&text.replace('\0', "")),
+                Ok(Piece::Text(text)) => self.author.say(text.replace('\0', "")),
                 Ok(Piece::Done { usage, finish }) => break (Ending::Completed { finish }, usage),
                 Err(failure) => {
                     tracing::warn!(reply = %self.id, reason = %failure.reason, detail = failure.detail, "a reply broke off");
@@ -137,7 +137,12 @@ impl Making<'_> {
         };
         // The provider's connection goes with it, before anything else is done.
         drop(answer);
-        self.end(self.author.text(), ending, Some(Spent { model, prompt, used })).await
+        let text = self.author.text();
+        self.end(text.clone(), ending, Some(Spent { model, prompt, used })).await?;
+        if matches!(ending, Ending::Completed { .. }) {
+            self.of.name_after(self.reply, self.asked.model.clone(), text);
+        }
+        Ok(())
     }
 
     async fn fail(&self, failure: Failure) -> Result<(), MakeError> {

@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use domain::chat::message::Message;
 use domain::ids::MessageId;
 use nats::{Bus, Claim, Feed, KEEP_EVERY};
 use projections::history;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::making::{Halt, MakeError};
-use crate::{Context, Live, Providers};
+use crate::{Context, Live, Providers, Titles};
 
 /// Makes replies. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,6 +31,7 @@ pub struct Parts {
     pub providers: Providers,
     pub live: Live,
     pub context: Context,
+    pub titles: Titles,
     /// How this process calls itself in the log.
     pub node: String,
     /// How many replies it makes at once.
@@ -90,6 +92,7 @@ impl Replier {
 
     /// Offers what the log says is awaited: whoever asked for it may have died before it could, or the bus lost the offer.
     async fn offer_all(&self) -> Result<(), MakeError> {
+        self.forget_ended().await?;
         let mut lease = None;
         if self.bus.is_shared() {
             let Some(taken) = Lease::try_take(self.log.db(), LEASE).await? else { return Ok(()) };
@@ -110,6 +113,17 @@ impl Replier {
                 }
             }
         }
+    }
+
+    /// Whoever was before may have died between the end of a reply and forgetting it.
+    async fn forget_ended(&self) -> Result<(), MakeError> {
+        for reply in self.bus.left() {
+            let is_awaited = matches!(self.executor.look::<Message>(reply).await?, Message::Awaited { .. });
+            if !is_awaited {
+                self.bus.forget(reply);
+            }
+        }
+        Ok(())
     }
 
     async fn offer_requested(&self, events: &[Arc<Recorded>]) -> Result<(), MakeError> {
@@ -180,7 +194,10 @@ impl Replier {
         };
         drop(here);
         match made {
-            Ok(()) => claim.done().await,
+            Ok(()) => {
+                self.bus.forget(reply);
+                claim.done().await;
+            }
             Err(error) => {
                 if !matches!(error, MakeError::PutOff) {
                     tracing::warn!(%reply, cause = in_full(&error), "a reply is put off");

@@ -139,10 +139,11 @@ async fn make_schema(postgres: &PostgresDb, spec: Spec, schema: &str) -> Result<
     if !exists {
         let connection: &mut PgConnection = &mut tx;
         connection.execute(format!("create schema {schema}; set local search_path = {schema}").as_str()).await?;
-        connection.execute(spec.tables).await?;
+        let tables = spec.tables.postgres();
+        connection.execute(tables).await?;
         connection.execute(checkpoint_table(spec).as_str()).await?;
         let insert = format!("insert into {}_checkpoint values (0, $1)", spec.name);
-        sqlx::query(&insert).bind(spec.tables).execute(connection).await?;
+        sqlx::query(&insert).bind(tables).execute(connection).await?;
     }
     tx.commit().await?;
     Ok(())
@@ -176,11 +177,12 @@ async fn make_live_file(link: &Path, spec: Spec) -> Result<(), StoreError> {
 
 async fn make_file(file: &Path, spec: Spec) -> Result<(), StoreError> {
     let db = SqliteFile::open(file, Durability::Rebuildable)?;
+    let tables = spec.tables.sqlite();
     let mut tx = db.begin().await?;
-    tx.execute(spec.tables).await?;
+    tx.execute(tables).await?;
     tx.execute(checkpoint_table(spec).as_str()).await?;
     let insert = format!("insert into {}_checkpoint values (0, $1)", spec.name);
-    sqlx::query(&insert).bind(spec.tables).execute(&mut *tx).await?;
+    sqlx::query(&insert).bind(tables).execute(&mut *tx).await?;
     tx.commit().await?;
     db.close().await;
     Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::Timestamp;
-use domain::chat::conversation::{Conversation, ConversationCommand};
+use domain::chat::conversation::{Conversation, ConversationCommand, Features};
 use futures::future::join_all;
 use postgres_es::{PostgresCqrs, default_postgress_pool, postgres_cqrs};
 use sqlx::Executor as _;
@@ -88,9 +88,12 @@ async fn their_rate(cqrs: &Arc<PostgresCqrs<Conversation>>, callers: usize, time
         let cqrs = cqrs.clone();
         async move {
             let Start { owner, conversation } = Start::fresh();
-            cqrs.execute(&conversation.to_string(), ConversationCommand::Start { owner })
-                .await
-                .expect("a fresh stream");
+            cqrs.execute(
+                &conversation.to_string(),
+                ConversationCommand::Start { owner, features: Features::default() },
+            )
+            .await
+            .expect("a fresh stream");
         }
     };
     rate(callers, time, call).await

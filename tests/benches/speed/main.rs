@@ -10,6 +10,8 @@
 mod accounts;
 mod chat;
 mod commands;
+mod cores;
+mod finding;
 mod http;
 mod length;
 mod load;
@@ -26,12 +28,13 @@ use std::process::ExitCode;
 
 use crate::report::Report;
 
-const MEASURES: [&str; 12] = [
+const MEASURES: [&str; 13] = [
     "commands",
     "chat",
     "visible",
     "rebuild",
     "length",
+    "finding",
     "accounts-sign-ins",
     "accounts-storm",
     "accounts-refreshes",
@@ -62,6 +65,7 @@ async fn measure(name: &str, report: &mut Report) {
         "visible" => visible::measure(report).await,
         "rebuild" => rebuild::measure(report).await,
         "length" => length::measure(report).await,
+        "finding" => finding::measure(report).await,
         "accounts-sign-ins" => accounts::sign_ins::measure(report).await,
         "accounts-storm" => accounts::storm::measure(report).await,
         "accounts-refreshes" => accounts::refreshes::measure(report).await,

@@ -3,8 +3,9 @@
 use std::error::Error;
 
 use domain::Metadata;
-use domain::chat::conversation::{Conversation, ConversationCommand};
+use domain::chat::conversation::{Conversation, ConversationCommand, Features};
 use domain::chat::message::{Message, MessageCommand};
+use domain::chat::place::{After, Speaker};
 use domain::chat::reply::ReplyTo;
 use domain::chat::rules;
 use domain::ids::{ConversationId, MessageId, UserId};
@@ -23,13 +24,25 @@ pub struct Start {
 pub struct Post {
     pub owner: UserId,
     pub conversation: ConversationId,
+    pub body: MessageBody,
 }
 
-const WORDS: &str = "What a nice day to measure how long this takes";
+/// A message like many.
+pub const WORDS: &str = "What a nice day to measure how long this takes";
 
 impl Start {
     pub fn fresh() -> Self {
-        Self { owner: fresh_id(), conversation: fresh_id() }
+        Self::of(fresh_id())
+    }
+
+    pub fn of(owner: UserId) -> Self {
+        Self { owner, conversation: fresh_id() }
+    }
+
+    /// The next turn of what this began.
+    pub fn post(&self, text: &str) -> Post {
+        let body = MessageBody::try_from(text.to_owned()).expect("words that are a message");
+        Post { owner: self.owner, conversation: self.conversation, body }
     }
 }
 
@@ -39,7 +52,7 @@ impl Command for Start {
     type Error = Failure;
 
     async fn run(&self, unit: &mut Unit<'_>) -> Result<(), Failure> {
-        let start = ConversationCommand::Start { owner: self.owner };
+        let start = ConversationCommand::Start { owner: self.owner, features: Features::default() };
         Ok(unit.begin::<Conversation>(self.conversation).decide(start)?)
     }
 }
@@ -50,12 +63,12 @@ impl Command for Post {
     type Error = Failure;
 
     async fn run(&self, unit: &mut Unit<'_>) -> Result<(), Failure> {
-        let Self { owner, conversation } = *self;
+        let Self { owner, conversation, .. } = *self;
         unit.load::<Conversation>(conversation).await?.decide(ConversationCommand::Enter { by: owner })?;
         let (message, reply) = (fresh_id::<MessageId>(), fresh_id());
-        let body = MessageBody::within(WORDS, WORDS.len()).map_err(|_| "words that are no message")?;
-        let (text, model) = (rules::answer(&body), rules::MODEL.to_owned());
-        unit.begin::<Message>(message).decide(MessageCommand::Post { conversation, owner, body })?;
+        let (text, model) = (rules::answer(&self.body), rules::MODEL.to_owned());
+        let (body, speaker, after) = (self.body.clone(), Speaker::User, After::Latest);
+        unit.begin::<Message>(message).decide(MessageCommand::Post { conversation, owner, body, speaker, after })?;
         let to = ReplyTo { conversation, owner, to: message };
         Ok(unit.begin::<Message>(reply).decide(MessageCommand::GiveReply { reply: to, text, model })?)
     }

@@ -11,7 +11,7 @@ use store::read_model::Home;
 use store::{Clock, Executor, Log, ReadModel};
 use tests::Postgres;
 
-use crate::post::{Post, Start, execute};
+use crate::post::{Start, WORDS, execute};
 use crate::report::{Limit, Report, Row, median, number, ratio};
 use crate::site::open_postgres;
 
@@ -71,7 +71,7 @@ async fn write_log(executor: &Executor) {
             let start = Start::fresh();
             execute(&executor, &start).await;
             for _ in 0..POSTS {
-                execute(&executor, &Post { owner: start.owner, conversation: start.conversation }).await;
+                execute(&executor, &start.post(WORDS)).await;
             }
         })
     });
@@ -101,7 +101,7 @@ async fn copy_out(connection: &mut PgConnection) -> Vec<(&'static str, Vec<Bytes
 async fn copy_in(connection: &mut PgConnection, tables: &[(&str, Vec<Bytes>)]) -> f64 {
     let schema = "drop schema if exists scratch cascade; create schema scratch; set search_path = scratch";
     connection.execute(schema).await.expect("a schema");
-    connection.execute(History::SPEC.tables).await.expect("tables");
+    connection.execute(History::SPEC.tables.postgres()).await.expect("tables");
     let begun = Instant::now();
     for (table, rows) in tables {
         let sql = format!("copy scratch.{table} from stdin");

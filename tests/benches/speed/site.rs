@@ -4,11 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use store::{Db, PostgresDb};
+use store::{Db, Durability, PostgresDb, SqliteFile};
+use tempfile::TempDir;
 use tests::{Builder, Colloquy, Nats, Postgres};
 use tokio::time::sleep;
 
+use crate::cores::Cores;
 use crate::http::{Connection, Request};
+use crate::report::Limit;
 
 #[derive(Clone, Copy)]
 pub enum Engine {
@@ -30,7 +33,13 @@ impl Engine {
 /// One node with all roles. Fields go in order: the node before its servers.
 pub struct Site {
     node: Colloquy,
+    /// What the node was started with, and is started with again.
+    builder: Builder,
+    database: Option<String>,
     _servers: Option<(Postgres, Nats)>,
+    folder: TempDir,
+    name: &'static str,
+    shares_cores: bool,
 }
 
 /// Somebody who is signed in.
@@ -52,16 +61,69 @@ impl Site {
         Self::start_as(Engine::Sqlite, quiet().env("ALGORITHM", algorithm)).await
     }
 
+    /// On Postgres and NATS, which keep to cores of their own; the node keeps to others, or works wherever it finds time.
+    pub async fn apart(servers: Cores, node: Cores) -> Self {
+        let servers = servers.host(async { (Postgres::start().await, Nats::start().await) }).await;
+        let site = node.host(Self::beside(servers, quiet())).await;
+        Self { name: "Postgres + NATS on a core of their own", shares_cores: false, ..site }
+    }
+
     async fn start_as(engine: Engine, builder: Builder) -> Self {
         match engine {
-            Engine::Sqlite => Self { node: builder.start().await, _servers: None },
-            Engine::PostgresNats => {
-                let (postgres, nats) = (Postgres::start().await, Nats::start().await);
-                let builder = builder.env("DATABASE_URL", postgres.database().await).env("NATS_URL", nats.url());
-                let node = builder.env("SECRET_KEY", "a secret that is good for benchmarks").start().await;
-                Self { node, _servers: Some((postgres, nats)) }
-            }
+            Engine::Sqlite => Self::with(builder, None, None).await,
+            Engine::PostgresNats => Self::beside((Postgres::start().await, Nats::start().await), builder).await,
         }
+    }
+
+    async fn beside(servers: (Postgres, Nats), builder: Builder) -> Self {
+        let (postgres, nats) = &servers;
+        let database = postgres.database().await;
+        let builder = builder.env("DATABASE_URL", &database).env("NATS_URL", nats.url());
+        let builder = builder.env("SECRET_KEY", "a secret that is good for benchmarks");
+        Self::with(builder, Some(database), Some(servers)).await
+    }
+
+    async fn with(builder: Builder, database: Option<String>, servers: Option<(Postgres, Nats)>) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let builder = builder.data_dir(folder.path());
+        let node = builder.start().await;
+        let engine = if servers.is_some() { Engine::PostgresNats } else { Engine::Sqlite };
+        Self {
+            node,
+            builder,
+            database,
+            shares_cores: servers.is_some(),
+            _servers: servers,
+            folder,
+            name: engine.name(),
+        }
+    }
+
+    /// Has something done to the database while the node is down.
+    pub async fn paused<T>(&mut self, work: impl AsyncFnOnce(Db) -> T) -> T {
+        assert!(self.node.terminate().await.success(), "the node ends in order");
+        let file = self.folder.path().join("log.db");
+        let alone = || Db::Sqlite(SqliteFile::open(&file, Durability::Full).expect("the log's file"));
+        let db = self.database.as_deref().map_or_else(alone, open_postgres);
+        let done = work(db.clone()).await;
+        db.close().await;
+        self.node = self.builder.start().await;
+        done
+    }
+
+    /// Asks once, for the whole answer.
+    pub async fn whole(&self, request: &Request) -> Value {
+        Connection::open(self.address()).await.json(request).await
+    }
+
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What is bound, and what is only aimed at: servers that work on the node's cores, as they seldom do elsewhere, take
+    /// from it what is measured.
+    pub const fn limits(&self, limit: Limit) -> (Option<Limit>, Option<Limit>) {
+        if self.shares_cores { (None, Some(limit)) } else { (Some(limit), None) }
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -8,7 +8,7 @@ use tests::Stage;
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep};
 
-use crate::post::{Post, Start, execute};
+use crate::post::{Start, WORDS, execute};
 use crate::report::{Limit, Report, Row, median, number, percentile};
 
 const PACE: Duration = Duration::from_millis(1);
@@ -62,7 +62,7 @@ async fn round(executor: &Executor, history: &ReadModel, conversations: &[Start]
     let mut pace = interval(PACE);
     for Start { owner, conversation } in conversations.iter().cycle().take(posts) {
         pace.tick().await;
-        let post = Post { owner: *owner, conversation: *conversation };
+        let post = Start { owner: *owner, conversation: *conversation }.post(WORDS);
         let (executor, acknowledged) = (executor.clone(), acknowledged.clone());
         tokio::spawn(async move {
             let position = execute(&executor, &post).await;

@@ -12,10 +12,12 @@ use tokio::net::TcpSocket;
 mod nats;
 mod nginx;
 mod postgres;
+pub mod s3;
 
 pub use nats::Nats;
 pub use nginx::Nginx;
 pub use postgres::Postgres;
+pub use s3::S3;
 
 /// A loopback port that stays this test's own, also while its server is down: bound for the test's whole life, but never
 /// listening. Linux lets a server that sets `SO_REUSEADDR` (Postgres, NATS and tokio do) listen there beside it, gives

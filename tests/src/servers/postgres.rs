@@ -52,6 +52,17 @@ impl Postgres {
         url(&self.port, &name)
     }
 
+    /// The same for a role that owns it and may do all there but make extensions, as on many rented servers.
+    pub async fn database_of_a_tenant(&self) -> String {
+        let url = self.database().await;
+        let name = url.rsplit('/').next().unwrap_or_default();
+        let mut admin = connect(&self.port).await;
+        let sql = format!("create role tenant_of_{name} login; alter database {name} owner to tenant_of_{name}");
+        let made = admin.execute(sql.as_str()).await;
+        made.unwrap_or_else(|error| panic!("no tenant: {error}\n{}", self.logs()));
+        url.replace("postgres@", &format!("tenant_of_{name}@"))
+    }
+
     /// The server's own log.
     pub fn logs(&self) -> String {
         self.server.logs()

@@ -1,7 +1,11 @@
 //! The text of a reply while it grows, and the wish that it stop, from one node to every other.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
 use domain::ids::MessageId;
 use nats::Bus;
+use tempfile::TempDir;
 use tests::stage::PATIENCE;
 use tests::{Nats, Stage, on_both_engines};
 use tokio::time::timeout;
@@ -27,15 +31,83 @@ on_both_engines! {
         let mut hearing = stage.bus.hear(fresh()).await.unwrap();
         assert!(timeout(MOMENT, hearing.next()).await.is_err());
     }
+
+    async fn whoever_comes_after_finds_what_was_told(stage: Stage) {
+        let (replies, whole) = ([fresh(), fresh()], "Größe, 大きさ, 🦀: ".repeat(50));
+        for reply in replies {
+            tell(&stage.bus, reply, 0, &whole);
+        }
+        let next = stage.another_bus().await;
+        for reply in replies {
+            until_said(&next, reply, &whole).await;
+        }
+        assert_eq!(next.said(fresh()).await.unwrap(), "", "each reply has its own text");
+    }
+
+    async fn what_is_said_ends_at_a_gap(stage: Stage) {
+        let (reply, headless) = (fresh(), fresh());
+        let (mut speaker, mut other) = (stage.bus.speaker(reply), stage.bus.speaker(headless));
+        for chunk in [chunk(0, "Hello"), chunk(10, "lost"), chunk(14, " words")] {
+            speaker.tell(&chunk);
+        }
+        other.tell(&chunk(3, "lo"));
+        let next = stage.another_bus().await;
+        until_said(&next, reply, "Hello").await;
+        assert_eq!(next.said(headless).await.unwrap(), "");
+    }
+}
+
+/// A process alone, its folder, and one reply.
+fn alone() -> (TempDir, Bus, MessageId) {
+    let folder = TempDir::new().unwrap();
+    let bus = Bus::in_process(&folder.path().join("replies")).unwrap();
+    (folder, bus, fresh())
 }
 
 #[tokio::test]
 async fn in_one_process_nothing_is_heard() {
-    let (bus, reply) = (Bus::in_process(), fresh());
+    let (_folder, bus, reply) = alone();
     let mut hearing = bus.hear(reply).await.unwrap();
     tell(&bus, reply, 0, "to whom?");
-    assert_eq!(bus.said(reply).await.unwrap(), "");
     assert!(timeout(MOMENT, hearing.next()).await.is_err());
+}
+
+#[tokio::test]
+async fn in_one_process_a_text_is_kept_until_it_is_forgotten() {
+    let (folder, bus, reply) = alone();
+    let (other, files) = (fresh(), folder.path().join("replies"));
+    let modes = || [&files, &files.join(reply.to_string())].map(|path| fs::metadata(path).unwrap().mode() & 0o777);
+    for reply in [reply, other] {
+        tell(&bus, reply, 0, "so far");
+    }
+    assert_eq!(modes(), [0o700, 0o600], "it is for its owner alone");
+    fs::write(files.join("notes"), "somebody else's").unwrap();
+    let mut left = bus.left();
+    left.sort_unstable();
+    assert_eq!(left, [reply, other]);
+    bus.forget(reply);
+    bus.forget(reply);
+    assert_eq!((bus.left(), bus.left_of(reply), bus.left_of(other)), (vec![other], String::new(), "so far".to_owned()));
+    assert!(files.join("notes").exists());
+}
+
+#[tokio::test]
+async fn in_one_process_a_text_that_begins_anew_has_nothing_of_an_older_one() {
+    let (_folder, bus, reply) = alone();
+    // Its beginning could not be written: nobody knows of it, and it is made again.
+    bus.speaker(reply).tell(&chunk(9, "and the end of it"));
+    assert_eq!(bus.left_of(reply), "");
+    tell(&bus, reply, 0, "something ");
+    assert_eq!(bus.left_of(reply), "something ");
+}
+
+#[tokio::test]
+async fn in_one_process_a_reply_goes_on_though_nothing_can_be_written() {
+    let (folder, bus, reply) = alone();
+    fs::remove_dir_all(folder.path().join("replies")).unwrap();
+    tell(&bus, reply, 0, "to nobody");
+    assert_eq!((bus.said(reply).await.unwrap().as_str(), bus.left().len()), ("", 0));
+    bus.forget(reply);
 }
 
 #[tokio::test]
@@ -76,7 +148,7 @@ async fn who_comes_while_a_reply_grows_misses_nothing() {
         let mut readers: Vec<_> = (0..8).map(|_| tokio::spawn(follow(node.clone(), reply, whole.clone()))).collect();
         telling.await.unwrap();
         // A last word, so that a gap at the end is seen: the log would say it.
-        maker.tell(reply, chunk(whole.len() as u64, "."));
+        tell(&maker, reply, whole.len(), ".");
         for reader in readers.drain(..) {
             reader.await.unwrap();
         }
@@ -94,19 +166,19 @@ async fn a_text_too_large_for_nats_travels_in_pieces() {
     let (maker, node, reply) = (connect(&nats).await, connect(&nats).await, fresh());
     let whole = "€".repeat(1 << 20);
     let mut hearing = node.hear(reply).await.unwrap();
-    maker.tell(reply, chunk(0, &whole));
+    maker.speaker(reply).tell(&chunk(0, &whole));
     heard(&mut hearing, &mut String::new(), &whole).await;
     until_said(&node, reply, &whole).await;
 }
 
 #[tokio::test]
-async fn what_is_said_ends_at_a_gap_and_what_is_heard_goes_on() {
+async fn what_is_heard_goes_on_after_a_gap() {
     let nats = Nats::start().await;
     let (maker, node, reply) = (connect(&nats).await, connect(&nats).await, fresh());
     let mut hearing = node.hear(reply).await.unwrap();
-    let told = [chunk(0, "Hello"), chunk(10, "lost"), chunk(14, " words")];
-    for chunk in &told {
-        maker.tell(reply, chunk.clone());
+    let mut speaker = maker.speaker(reply);
+    for chunk in [chunk(0, "Hello"), chunk(10, "lost"), chunk(14, " words")] {
+        speaker.tell(&chunk);
     }
     let mut reached = 0;
     while reached < 20 {
@@ -114,7 +186,7 @@ async fn what_is_said_ends_at_a_gap_and_what_is_heard_goes_on() {
     }
     until_said(&node, reply, "Hello").await;
     let headless = fresh();
-    maker.tell(headless, chunk(3, "lo"));
+    tell(&maker, headless, 3, "lo");
     let mut hearing = node.hear(headless).await.unwrap();
     assert_eq!(timeout(PATIENCE, hearing.next()).await.unwrap(), Some(chunk(3, "lo")));
     assert_eq!(node.said(headless).await.unwrap(), "");
@@ -126,8 +198,9 @@ async fn a_reader_that_was_too_slow_gets_what_it_missed() {
     let (maker, node, reply) = (connect(&nats).await, connect(&nats).await, fresh());
     let (mut hearing, mut text) = (node.hear(reply).await.unwrap(), String::new());
     // More than lies ready for a reader who does not read.
+    let mut speaker = maker.speaker(reply);
     for at in 0..70_000 {
-        maker.tell(reply, chunk(at, "x"));
+        speaker.tell(&chunk(at, "x"));
         if at % 10_000 == 9_999 {
             // Returns when all before it is sent.
             maker.ask_to_stop(fresh()).await.unwrap();
@@ -136,7 +209,7 @@ async fn a_reader_that_was_too_slow_gets_what_it_missed() {
     let whole = "x".repeat(70_000);
     until_said(&node, reply, &whole).await;
     heard(&mut hearing, &mut text, &"x".repeat(65_000)).await;
-    maker.tell(reply, chunk(70_000, "."));
+    speaker.tell(&chunk(70_000, "."));
     heard(&mut hearing, &mut text, &format!("{whole}.")).await;
 }
 

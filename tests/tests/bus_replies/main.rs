@@ -40,10 +40,10 @@ fn chunk(at: u64, text: &str) -> Chunk {
 
 /// Tells the text in pieces of a few letters, as repliers do.
 fn tell(bus: &Bus, reply: MessageId, from: usize, text: &str) {
-    let (mut at, mut rest) = (from as u64, text);
+    let (mut speaker, mut at, mut rest) = (bus.speaker(reply), from as u64, text);
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(rest.ceil_char_boundary(3.min(rest.len())));
-        bus.tell(reply, chunk(at, piece));
+        speaker.tell(&chunk(at, piece));
         at += piece.len() as u64;
         rest = after;
     }

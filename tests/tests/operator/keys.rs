@@ -69,6 +69,17 @@ on_both_engines! {
         }
     }
 
+    async fn hs256_has_no_key_to_rotate(service: Service) {
+        let log = &service.stage.log;
+        let before = log.head().await.unwrap();
+        for args in [&["key", "rotate"][..], &["key", "rotate", "--distrust-older"]] {
+            let failed = fails(&service, "", args).await;
+            assert!(failed.contains("the key of HS256 is SECRET_KEY itself"), "{failed}");
+        }
+        assert_eq!(store::signing_keys(log.db()).await.unwrap(), []);
+        assert_eq!(log.head().await.unwrap(), before);
+    }
+
     async fn what_a_key_signed_that_is_trusted_no_more_is_refused_at_once(stage: Stage) {
         let service = Service::start(stage, &[("ALGORITHM", "EdDSA")]).await;
         let password = printed(&service.operate(["user", "create", "ann"]).await, "password");

@@ -3,6 +3,7 @@
 
 mod asking;
 mod refusals;
+mod titles;
 
 use asking::{Asking, gated, get, json_of, names, post, resume, stream};
 use futures::future::join_all;
@@ -10,7 +11,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::fake_provider::Script;
 use tests::sse::text;
+use tests::stage::{PATIENCE, Play, Stage};
 use tests::{TestApp, on_both_engines};
+use tokio::time::timeout;
 
 on_both_engines! {
     async fn who_waits_gets_the_whole_reply(on: Asking) {
@@ -65,6 +68,29 @@ on_both_engines! {
         let history = ann.request(Method::GET, "/api/v1/chat/history").header("x-min-position", position.to_string());
         let history: Value = history.send().await.unwrap().json().await.unwrap();
         assert_eq!((&history["messages"][1]["content"], &history["total"]), (&json!("안녕, Ann 👋!"), &json!(2)));
+    }
+
+    async fn what_nobody_can_read_any_more_is_not_made(on: Asking) {
+        let ann = on.app.user("ann").await;
+        for by_session in [false, true] {
+            on.fake.then(gated(&["some ", "of it"], &[" and more"]));
+            let mut events = stream(&ann, json!({"message": "go on"})).await;
+            let started = events.said().await.unwrap();
+            let mut seen = vec![];
+            while text(&seen) != "some of it" {
+                seen.push(events.said().await.unwrap());
+            }
+            let of = |field: &str| started.data[field].as_str().unwrap().to_owned();
+            let path = if by_session { format!("/api/v1/sessions/{}", of("session_id")) } else { format!("/api/v1/messages/{}", of("id")) };
+            let deleted = json_of(ann.request(Method::DELETE, &path).send().await.unwrap(), 200).await;
+            on.fake.closed_by_client().await;
+            if !by_session {
+                assert_eq!((&deleted["status"], &deleted["content"]), (&json!("stopped"), &json!("some of it")));
+            }
+            let message = format!("/api/v1/messages/{}", of("id"));
+            assert_eq!(ann.request(Method::GET, &message).send().await.unwrap().status(), 404);
+            assert_eq!(events.rest().await.last().unwrap().name, "message.stopped");
+        }
     }
 
     async fn the_rule_bot_streams_as_well(app: TestApp) {
@@ -206,5 +232,38 @@ on_both_engines! {
         let bob = on.app.user("bob").await;
         let theirs = bob.request(Method::POST, "/api/v1/chat").header("Idempotency-Key", "one and only");
         assert_eq!(theirs.json(&json!({"message": "another"})).send().await.unwrap().status(), 200, "keys are one's own");
+    }
+}
+
+/// A process alone keeps what is said of a reply for as long as the log has no end of it.
+#[tokio::test]
+async fn of_a_reply_that_has_ended_nothing_is_kept_in_one_process() {
+    let on = Asking::on(Stage::sqlite().await).await;
+    let (ann, bus) = (on.app.user("ann").await, on.app.stage.bus.clone());
+    for (script, end) in [
+        (gated(&["so far ", "so good"], &["!"]), "message.completed"),
+        (Script::stalls_after(&["so far ", "so good"]), "message.stopped"),
+        (Script::truncated_after(&["so far ", "so good"]), "message.interrupted"),
+    ] {
+        on.fake.then(script);
+        let mut events = stream(&ann, json!({"message": "talk"})).await;
+        let mut seen = vec![events.said().await.unwrap()];
+        let id = seen[0].data["id"].as_str().unwrap().to_owned();
+        let reply = id.parse().unwrap();
+        while end != "message.interrupted" && text(&seen) != "so far so good" {
+            seen.push(events.said().await.unwrap());
+            assert!(bus.left_of(reply).starts_with(&text(&seen)), "it was seen before it was kept");
+        }
+        if end == "message.stopped" {
+            post(&ann, &format!("/api/v1/messages/{id}/stop"), json!({})).await;
+        }
+        on.fake.release();
+        assert_eq!(names(&events.rest().await).last(), Some(&end));
+        let gone = async {
+            while !bus.left().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, gone).await.expect("nothing is kept");
     }
 }

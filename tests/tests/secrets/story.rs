@@ -15,6 +15,9 @@ const PASSWORD: &str = "first-right-passw0rd*";
 const NEW_PASSWORD: &str = "second-right-passw0rd*";
 const TOLD_PASSWORD: &str = "told-on-standard-input-1*";
 const RESET_PASSWORD: &str = "told-for-a-reset-1*";
+/// How the private half of every signing key begins (PKCS #8 of Ed25519), and the same in base64: the rest nobody knows.
+const PRIVATE_HALF: &str = "0.\x02\x01\x000\x05\x06\x03+ep\x04\"\x04 ";
+const PRIVATE_HALF_IN_BASE64: &str = "MC4CAQAwBQYDK2VwBCIEI";
 
 /// What a command printed after a word.
 fn printed(output: &str, word: &str) -> String {
@@ -31,6 +34,8 @@ impl<'a> Teller<'a> {
             ("a new password", NEW_PASSWORD),
             ("a password from the standard input", TOLD_PASSWORD),
             ("a reset password", RESET_PASSWORD),
+            ("a signing key", PRIVATE_HALF),
+            ("a signing key in base64", PRIVATE_HALF_IN_BASE64),
         ] {
             teller.is_secret(what, secret);
         }

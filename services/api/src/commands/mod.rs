@@ -1,8 +1,12 @@
 //! Commands over several streams: one file for each, free of HTTP.
 
 mod api_keys;
+mod attachments;
+mod branch;
 mod change_user;
 mod clear_history;
+mod conversations;
+mod messages;
 mod note;
 mod post_message;
 mod refresh;
@@ -12,15 +16,19 @@ mod sign_in;
 mod sign_out;
 
 pub(crate) use api_keys::{CreateKey, KeyChange, RevokeKey, RotateKey};
+pub(crate) use attachments::{AddAttachment, AttachError, RemoveAttachment};
+pub(crate) use branch::{BranchError, ChooseBranch, IfLeaf};
 pub(crate) use change_user::{ChangeError, ChangePassword, ChangeProfile, ChangeUser, Proof, Standing};
 pub(crate) use clear_history::ClearHistory;
+pub(crate) use conversations::{ChangeConversation, ConversationsError, StartConversation};
+pub(crate) use messages::{ChangeMessage, ChangeMessageError};
 pub(crate) use note::Note;
 pub(crate) use post_message::{Answer, Answerer, PostError, PostMessage, RequestKey, Turn, TurnIds};
 pub(crate) use refresh::{Refresh, RefreshError, Refreshed};
 pub(crate) use register_user::{RegisterError, RegisterUser};
-pub(crate) use reply::{RetryError, RetryReply, StopReply};
+pub(crate) use reply::{AskAgain, AskAgainError, StopReply};
 pub(crate) use sign_in::{SignIn, SignInError, SignedIn};
-pub(crate) use sign_out::{EndSignIn, SignOut, SignedOut};
+pub(crate) use sign_out::{EndSignIn, SignOut, SignedOut, owner_of};
 
 use domain::Metadata;
 use domain::ids::{ClaimId, ClaimKind, UserId};

@@ -4,7 +4,7 @@ use domain::Timestamp;
 use domain::ids::{TokenId, UserId};
 use domain::token::family::{Family, Origin, Presented, Token, TokenCommand, TokenError, Verdict};
 use domain::user::User;
-use store::{Command, Owner, StoreError, Unit};
+use store::{Command, Executor, Owner, StoreError, Unit};
 
 use crate::tokens::{RefreshToken, RefreshTokens};
 
@@ -97,6 +97,28 @@ impl Shown {
         let stream = unit.load_fresh::<Token>(token.family()).await?.state().clone();
         let (Token::Active(family) | Token::Revoked(family)) = &stream else { return Ok(None) };
         let user = unit.load_fresh::<User>(family.user).await?.state().clone();
+        Self::judged(tokens, token, (&stream, family), &user, now).await
+    }
+
+    /// The same for a query, which appends nothing that would hang on what it read.
+    pub(super) async fn query(
+        tokens: &RefreshTokens,
+        token: &RefreshToken,
+        executor: &Executor,
+    ) -> Result<Option<Self>, StoreError> {
+        let stream = executor.look::<Token>(token.family()).await?;
+        let (Token::Active(family) | Token::Revoked(family)) = &stream else { return Ok(None) };
+        let user = executor.look::<User>(family.user).await?;
+        Self::judged(tokens, token, (&stream, family), &user, executor.clock().now()).await
+    }
+
+    async fn judged(
+        tokens: &RefreshTokens,
+        token: &RefreshToken,
+        (stream, family): (&Token, &Family),
+        user: &User,
+        now: Timestamp,
+    ) -> Result<Option<Self>, StoreError> {
         let account = user.active();
         let (successor, current_seen) = match family.number {
             0 => (None, None),

@@ -1,8 +1,8 @@
-//! `SignOut`, `EndSignIn` → `TokenRevoked`: one sign-in is over.
+//! `SignOut`, `EndSignIn` → `TokenRevoked`: one sign-in is over. And whose it is, for who wants to end all of theirs.
 
 use domain::ids::{TokenId, UserId};
 use domain::token::family::{Origin, RevokeReason, Token, TokenCommand, Verdict};
-use store::{Command, StoreError, Unit};
+use store::{Command, Executor, StoreError, Unit};
 
 use super::refresh::{RefreshError, Shown};
 use crate::tokens::{RefreshToken, RefreshTokens};
@@ -13,8 +13,6 @@ pub(crate) struct SignOut<'a> {
     pub(crate) tokens: &'a RefreshTokens,
     pub(crate) presented: &'a RefreshToken,
     pub(crate) from: Origin,
-    /// Whether to only say whose token it is.
-    pub(crate) looks_only: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +39,9 @@ impl Command for SignOut<'_> {
         };
         match shown.verdict {
             Verdict::Current | Verdict::Before => {
-                if !self.looks_only {
-                    unit.is_done_by(shown.family.user, self.presented.family());
-                    let mut stream = unit.load::<Token>(self.presented.family()).await?;
-                    stream.decide(TokenCommand::Revoke { reason: RevokeReason::SignedOut })?;
-                }
+                unit.is_done_by(shown.family.user, self.presented.family());
+                let mut stream = unit.load::<Token>(self.presented.family()).await?;
+                stream.decide(TokenCommand::Revoke { reason: RevokeReason::SignedOut })?;
                 Ok(SignedOut::Yes { user: shown.family.user })
             }
             Verdict::Reused | Verdict::Expired | Verdict::Revoked | Verdict::Unknown => {
@@ -54,6 +50,19 @@ impl Command for SignOut<'_> {
             }
         }
     }
+}
+
+/// Whose refresh token it is, where it is still good. Nothing follows from asking.
+pub(crate) async fn owner_of(
+    executor: &Executor,
+    tokens: &RefreshTokens,
+    presented: &RefreshToken,
+) -> Result<Option<UserId>, StoreError> {
+    let Some(shown) = Shown::query(tokens, presented, executor).await? else { return Ok(None) };
+    Ok(match shown.verdict {
+        Verdict::Current | Verdict::Before => Some(shown.family.user),
+        Verdict::Reused | Verdict::Expired | Verdict::Revoked | Verdict::Unknown => None,
+    })
 }
 
 /// By its user, from another device.

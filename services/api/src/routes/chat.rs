@@ -1,20 +1,21 @@
 //! `/api/v1/chat`: posting a message, looking back, clearing.
 
 use axum::extract::{Extension, State};
-use domain::ids::{ConversationId, MessageId, UserId};
-use projections::history::{self, Cursor, HistoryPage, HistoryQuery, Message};
+use domain::ids::UserId;
+use projections::history::{self, Cursor, HistoryPage, HistoryQuery, Scope};
 use serde::{Deserialize, Serialize};
 use store::Position;
 
 use super::Sockets;
 use super::positioned::{Done, MinPosition, Seen};
 use super::posting::{PostRequest, Posted, Wanted, parse_session};
+use super::replies;
 use super::replying::{self, Answered};
+use super::shown::ShownMessage;
 use crate::app::App;
 use crate::commands::{Answer, ClearHistory};
 use crate::extract::{Body, Caller, IdempotencyKey, Parameters};
 use crate::problem::{FieldError, Problem, ReplyProblem};
-use crate::time::Time;
 
 pub(super) async fn post(
     State(app): State<App>,
@@ -26,7 +27,7 @@ pub(super) async fn post(
     let Posted { turn, position, watch } = request.post(&app, &caller, key, Wanted::Reply).await?;
     let answered = match &turn.answer {
         Answer::Given { text } => Answered::given(&turn, text.clone()),
-        Answer::Awaited | Answer::Repeated => {
+        Answer::Awaited | Answer::Nothing | Answer::Repeated => {
             let answered = replying::answered(&app, caller.user, turn.reply, watch);
             let answered = sockets.closing().run_until_cancelled(answered).await;
             answered.unwrap_or_else(|| Err(ReplyProblem::Pending(turn.reply).into()))?
@@ -51,17 +52,6 @@ pub(super) struct HistoryAnswer {
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct ShownMessage {
-    id: MessageId,
-    session_id: ConversationId,
-    role: &'static str,
-    content: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<String>,
-    timestamp: Time,
-}
-
 const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1_000;
 
@@ -80,7 +70,8 @@ impl HistoryParameters {
             return invalid("limit", "must be from 1 to 1000");
         }
         let conversation = self.session_id.as_deref().map(parse_session).transpose()?;
-        Ok(HistoryQuery { owner, conversation, cursor, limit })
+        let scope = conversation.map_or(Scope::All, Scope::Conversation);
+        Ok(HistoryQuery { owner, scope, cursor, skip: 0, limit })
     }
 }
 
@@ -104,19 +95,6 @@ impl From<HistoryPage> for HistoryAnswer {
     }
 }
 
-impl From<Message> for ShownMessage {
-    fn from(message: Message) -> Self {
-        Self {
-            id: message.id,
-            session_id: message.conversation,
-            role: message.role.as_str(),
-            content: message.content,
-            model: message.model,
-            timestamp: Time(message.created_at),
-        }
-    }
-}
-
 #[derive(Serialize)]
 pub(super) struct Cleared {
     deleted_messages: u64,
@@ -132,12 +110,7 @@ pub(super) async fn clear_history(
 ) -> Result<Done<Cleared>, Problem> {
     least.await_in(&app, &app.read_models.history, caller.user).await?.none()?;
     let all = history::conversations_of(app.read_models.history.db(), caller.user).await?;
-    // What nobody could read any more need not be made.
-    for reply in history::awaited_by(app.read_models.history.db(), caller.user).await? {
-        if let Err(error) = app.bus.ask_to_stop(reply).await {
-            tracing::debug!(cause = store::in_full(&error), "nobody hears that a reply is to stop");
-        }
-    }
+    let awaited = history::awaited_by(app.read_models.history.db(), caller.user).await?;
     let (mut deleted_messages, mut position) = (0, None);
     for some in all.chunks(CLEARED_AT_ONCE) {
         let conversations = some.iter().map(|it| it.conversation).collect();
@@ -148,5 +121,6 @@ pub(super) async fn clear_history(
         position = done.position.or(position);
     }
     app.own_writes.note(caller.user, position);
+    replies::ask_to_stop(&app, awaited).await;
     Ok(Done(position, Cleared { deleted_messages }))
 }

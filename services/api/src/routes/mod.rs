@@ -2,17 +2,25 @@
 
 mod access;
 mod admin;
+mod attachments;
 mod audit;
+mod branching;
 mod chat;
 mod cookie;
+mod embedding;
 mod frames;
 mod health;
 mod keys;
 mod me;
+mod messages;
+mod pages;
 mod positioned;
 mod posting;
 mod replies;
 mod replying;
+mod search;
+mod sessions;
+mod shown;
 mod sign_in;
 mod socket;
 mod streams;
@@ -47,7 +55,7 @@ pub(crate) fn router(app: App, surface: Surface, sockets: Sockets) -> Router {
         let handler = handler.route_layer(from_fn_with_state(guarded, access::guard));
         router.route(path, if is_long { handler } else { handler.layer(from_fn(layers::limit_time)) })
     });
-    routes
+    let routes = routes
         .fallback(async || Problem::NoSuchRoute)
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
         .layer(Extension(sockets))
@@ -55,7 +63,9 @@ pub(crate) fn router(app: App, surface: Surface, sockets: Sockets) -> Router {
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(from_fn(layers::secure))
         .layer(from_fn(layers::trace))
-        .with_state(app)
+        .with_state(app);
+    // Around the routes: which one it is follows from the path.
+    Router::new().fallback_service(routes).layer(from_fn(layers::trim_slash))
 }
 
 /// Every route there is, and who may use it.
@@ -71,7 +81,7 @@ struct Route {
     handler: MethodRouter<App>,
     /// Answered by every process, whatever its roles.
     is_probe: bool,
-    /// Answers when a reply has ended, however long that takes.
+    /// Answers when a reply has ended, or a file has come, however long that takes.
     is_long: bool,
     shown_in: ShownIn,
 }
@@ -81,7 +91,7 @@ fn route(method: Method, path: &'static str, access: Access, handler: MethodRout
 }
 
 fn table() -> Vec<Route> {
-    [probes(), users(), management(), chat_routes()].into_iter().flatten().collect()
+    [probes(), users(), management(), chat_routes(), conversations()].into_iter().flatten().collect()
 }
 
 fn probes() -> Vec<Route> {
@@ -140,12 +150,40 @@ fn chat_routes() -> Vec<Route> {
         route(Method::GET, "/api/v1/chat/tasks/{id}", read, get(replies::task)),
         route(Method::POST, "/api/v1/chat/tasks/{id}/cancel", write, post(replies::cancel)),
         route(Method::POST, "/api/v1/chat/tasks/{id}/retry", write, post(replies::retry)),
-        route(Method::GET, "/api/v1/messages/{id}", read, get(replies::show)),
         route(Method::GET, "/api/v1/messages/{id}/stream", read, get(streams::resume)),
         route(Method::POST, "/api/v1/messages/{id}/stop", write, post(replies::stop)),
         route(Method::GET, "/api/v1/models", read, get(replies::models)),
         route(Method::GET, "/api/v1/chat/history", read, get(chat::history)),
         route(Method::DELETE, "/api/v1/chat/history", write, delete(chat::clear_history)),
         route(Method::GET, "/api/v1/usage", read, get(usage::show)),
+    ]
+}
+
+/// What was said, and where it is kept.
+fn conversations() -> Vec<Route> {
+    let (read, write) = (Access::User(Scope::ChatRead), Access::User(Scope::ChatWrite));
+    vec![
+        route(Method::GET, "/api/v1/sessions", read, get(sessions::list)),
+        route(Method::POST, "/api/v1/sessions", write, post(sessions::create)),
+        route(Method::GET, "/api/v1/sessions/{id}", read, get(sessions::show)),
+        route(Method::PATCH, "/api/v1/sessions/{id}", write, patch(sessions::change)),
+        route(Method::DELETE, "/api/v1/sessions/{id}", write, delete(sessions::delete)),
+        route(Method::GET, "/api/v1/sessions/{id}/messages", read, get(messages::list)),
+        route(Method::POST, "/api/v1/sessions/{id}/messages", write, post(messages::add)),
+        route(Method::PUT, "/api/v1/sessions/{id}/branch", write, put(branching::choose)),
+        route(Method::POST, "/api/v1/search", read, post(search::search)),
+        route(Method::GET, "/api/v1/messages/{id}", read, get(messages::show)),
+        route(Method::DELETE, "/api/v1/messages/{id}", write, delete(messages::delete)),
+        route(Method::POST, "/api/v1/messages/{id}/edit", write, post(branching::edit)),
+        route(Method::POST, "/api/v1/messages/{id}/regenerate", write, post(branching::regenerate)),
+        route(Method::PUT, "/api/v1/messages/{id}/rating", write, put(messages::rate)),
+        route(Method::PUT, "/api/v1/messages/{id}/embedding", write, put(embedding::put)),
+        route(Method::GET, "/api/v1/messages/{id}/attachments", read, get(attachments::list)),
+        Route {
+            is_long: true,
+            ..route(Method::POST, "/api/v1/messages/{id}/attachments", write, post(attachments::upload))
+        },
+        route(Method::GET, "/api/v1/attachments/{id}", read, get(attachments::download)),
+        route(Method::DELETE, "/api/v1/attachments/{id}", write, delete(attachments::remove)),
     ]
 }

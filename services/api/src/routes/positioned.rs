@@ -69,6 +69,11 @@ pub(super) struct Seen<T>(pub(super) Lag, pub(super) T);
 pub(super) struct Lag(i64);
 
 impl Lag {
+    /// Of two read models that a query asks, the one that is further behind.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self(self.0.max(other.0))
+    }
+
     /// For those who must have seen all: nothing may be missing.
     pub(super) const fn none(self) -> Result<(), Problem> {
         if self.0 > 0 { Err(Problem::Lagging) } else { Ok(()) }

@@ -1,6 +1,7 @@
 //! What all ways of posting a message share: the request, the command, and the reply that is watched from then on.
 
 use domain::chat::conversation::ConversationError;
+use domain::chat::place::Speaker;
 use domain::chat::reply::Asked;
 use domain::ids::{ConversationId, MessageId};
 use domain::values::{Invalid, MaxTokens, MessageBody, Temperature};
@@ -8,10 +9,11 @@ use replies::{Choice, Watch};
 use serde::Deserialize;
 use store::Position;
 
+use super::branching::{self, Place};
 use crate::app::App;
 use crate::commands::{Answer, Answerer, PostError, PostMessage, RequestKey, Turn, TurnIds};
 use crate::extract::{Caller, IdempotencyKey};
-use crate::problem::{Fields, Problem, ReplyProblem};
+use crate::problem::{Fields, Problem, ReplyProblem, SessionProblem};
 
 /// The longest message on these paths.
 const LONGEST_MESSAGE: usize = 4_096;
@@ -22,10 +24,59 @@ const LONGEST_NAME: usize = 200;
 pub(super) struct PostRequest {
     message: String,
     session_id: Option<String>,
+    /// What the message is to follow, where that is not the conversation's latest.
+    parent_id: Option<String>,
+    /// Of whose place it takes another branch.
+    edit_of: Option<String>,
+    /// Where the client believes the conversation to be.
+    if_leaf: Option<String>,
     provider: Option<String>,
     model: Option<String>,
     max_tokens: Option<i64>,
     temperature: Option<f64>,
+}
+
+/// Who is to answer, and how.
+pub(super) struct ModelRequest {
+    pub(super) provider: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) max_tokens: Option<i64>,
+    pub(super) temperature: Option<f64>,
+}
+
+/// The same, once it was found to be possible.
+pub(super) struct WantedModel {
+    provider: Option<String>,
+    model: Option<String>,
+    max_tokens: Option<MaxTokens>,
+    temperature: Option<Temperature>,
+}
+
+impl ModelRequest {
+    pub(super) fn check(self, fields: &mut Fields) -> Option<WantedModel> {
+        let max_tokens = self.max_tokens.map(|number| {
+            let number = u32::try_from(number).map_err(|_| Invalid::OutOfRange(1, MaxTokens::MOST));
+            fields.take("max_tokens", number.and_then(MaxTokens::try_from))
+        });
+        let temperature = self.temperature.map(|number| fields.take("temperature", Temperature::try_from(number)));
+        for (field, name) in [("model", &self.model), ("provider", &self.provider)] {
+            let is_short = name.as_ref().is_none_or(|name| name.len() <= LONGEST_NAME);
+            fields.take(field, if is_short { Ok(()) } else { Err(Invalid::TooLong(LONGEST_NAME)) });
+        }
+        let (max_tokens, temperature) = (max_tokens.flatten(), temperature.flatten());
+        let Self { provider, model, .. } = self;
+        fields.are_fine().then_some(WantedModel { provider, model, max_tokens, temperature })
+    }
+}
+
+impl WantedModel {
+    pub(super) fn choose(self, app: &App) -> Result<Answerer, Problem> {
+        let Self { provider, model, max_tokens, temperature } = self;
+        Ok(match app.providers.choose(provider.as_deref(), model.as_deref())? {
+            Choice::Rules => Answerer::Rules,
+            Choice::Model(model) => Answerer::Model(Asked { model, max_tokens, temperature }),
+        })
+    }
 }
 
 /// What whoever posts waits for.
@@ -44,30 +95,29 @@ pub(super) struct Posted {
 }
 
 impl PostRequest {
-    fn command(self, app: &App, caller: &Caller, key: IdempotencyKey) -> Result<PostMessage, Problem> {
+    /// Another branch beside a message.
+    pub(super) fn edit(self, message: String) -> Self {
+        Self { edit_of: Some(message), ..self }
+    }
+
+    async fn command(self, app: &App, caller: &Caller, key: IdempotencyKey) -> Result<PostMessage, Problem> {
         let mut fields = Fields::default();
         let body = fields.take("message", MessageBody::within(&self.message, LONGEST_MESSAGE));
-        let max_tokens = self.max_tokens.map(|number| {
-            let number = u32::try_from(number).map_err(|_| Invalid::OutOfRange(1, MaxTokens::MOST));
-            fields.take("max_tokens", number.and_then(MaxTokens::try_from))
-        });
-        let temperature = self.temperature.map(|number| fields.take("temperature", Temperature::try_from(number)));
-        for (field, name) in [("model", &self.model), ("provider", &self.provider)] {
-            let is_short = name.as_ref().is_none_or(|name| name.len() <= LONGEST_NAME);
-            fields.take(field, if is_short { Ok(()) } else { Err(Invalid::TooLong(LONGEST_NAME)) });
-        }
-        let body = body.filter(|_| fields.are_fine());
-        let Some(body) = body else { return Err(fields.into_problem()) };
-        let conversation = self.session_id.as_deref().map(parse_session).transpose()?;
-        let answerer = match app.providers.choose(self.provider.as_deref(), self.model.as_deref())? {
-            Choice::Rules => Answerer::Rules,
-            Choice::Model(model) => {
-                Answerer::Model(Asked { model, max_tokens: max_tokens.flatten(), temperature: temperature.flatten() })
-            }
+        let Self { provider, model, max_tokens, temperature, .. } = self;
+        let wanted = ModelRequest { provider, model, max_tokens, temperature }.check(&mut fields);
+        let (Some(body), Some(wanted), true) = (body, wanted, fields.are_fine()) else {
+            return Err(fields.into_problem());
         };
+        let session = self.session_id.as_deref().map(parse_session).transpose()?;
+        let if_leaf = self.if_leaf.as_deref().map(|leaf| branching::if_leaf(app, leaf)).transpose()?;
         let key = key.0.map(|name| RequestKey::of(caller.user, &name));
         let ids = key.map_or_else(TurnIds::fresh, TurnIds::of);
-        Ok(PostMessage { by: caller.user, conversation, body, answerer, ids })
+        let posted = if key.is_some() { branching::posted(app, ids.message).await? } else { None };
+        let asked = Place { parent: self.parent_id.as_deref(), edit_of: self.edit_of.as_deref(), session, posted };
+        let (conversation, after) = asked.find(app, caller.user, if_leaf.as_ref()).await?;
+        let answerer = wanted.choose(app)?;
+        let (by, speaker) = (caller.user, Speaker::User);
+        Ok(PostMessage { by, conversation, after, if_leaf, speaker, body, answerer, ids })
     }
 
     /// Posts the message. From then on its reply is watched, and somebody is asked to make it.
@@ -78,7 +128,7 @@ impl PostRequest {
         key: IdempotencyKey,
         wanted: Wanted,
     ) -> Result<Posted, Problem> {
-        let command = self.command(app, caller, key)?;
+        let command = self.command(app, caller, key).await?;
         // Before it is asked for: its end may come at once.
         let watch =
             (wanted == Wanted::Reply && command.answerer != Answerer::Rules).then(|| app.live.watch(command.ids.reply));
@@ -111,6 +161,9 @@ impl From<PostError> for Problem {
     fn from(error: PostError) -> Self {
         match error {
             PostError::KeyReused => ReplyProblem::KeyReused.into(),
+            PostError::Gone => SessionProblem::Gone.into(),
+            PostError::NoSuchParent => SessionProblem::NoSuchParent.into(),
+            PostError::Branch(error) => error.into(),
             PostError::Conversation(ConversationError::NotFound) => Self::NoSuchSession,
             PostError::Conversation(ConversationError::AlreadyStarted) | PostError::Message(_) => {
                 Self::Internal("a new stream was not new")

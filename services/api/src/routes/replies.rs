@@ -1,8 +1,9 @@
-//! `/api/v1/messages`, `/api/v1/chat/tasks`, `/api/v1/models`: replies as they stand, stopped, asked for again.
+//! `/api/v1/chat/tasks`, `/api/v1/models`: replies as they stand, stopped, asked for again.
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use domain::chat::message::MessageError;
 use domain::ids::{ConversationId, MessageId};
 use futures::future::join_all;
 use projections::history::{self, State as Stage};
@@ -12,62 +13,16 @@ use store::Position;
 
 use super::positioned::{Done, MinPosition, Seen};
 use super::posting::{self, PostRequest, Posted, Wanted};
-use super::replying::{self, Answered, ShownUsage, Standing, interruption};
+use super::replying::{self, Answered, Standing, interruption};
+use super::shown::ShownMessage;
 use crate::app::App;
-use crate::commands::{Answer, RetryError, RetryReply, StopReply};
+use crate::commands::{Answer, AskAgain, AskAgainError, StopReply};
 use crate::extract::{Body, Caller, IdempotencyKey, Parameters};
-use crate::problem::{FieldError, Problem, ReplyProblem};
+use crate::problem::{FieldError, Problem, ReplyProblem, SessionProblem};
 use crate::time::Time;
 
-/// A message as it stands.
-#[derive(Serialize)]
-pub(super) struct ShownReply {
-    id: MessageId,
-    session_id: ConversationId,
-    role: &'static str,
-    content: String,
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_message_id: Option<MessageId>,
-    usage: ShownUsage,
-    timestamp: Time,
-}
-
-impl From<history::Message> for ShownReply {
-    fn from(message: history::Message) -> Self {
-        Self {
-            id: message.id,
-            session_id: message.conversation,
-            role: message.role.as_str(),
-            content: message.content,
-            status: message.state.as_str(),
-            reason: message.reason,
-            model: message.model,
-            user_message_id: message.answers,
-            usage: message.usage.into(),
-            timestamp: Time(message.created_at),
-        }
-    }
-}
-
-fn parse(id: &str) -> Result<MessageId, Problem> {
+pub(super) fn parse(id: &str) -> Result<MessageId, Problem> {
     id.parse().map_err(|_| ReplyProblem::NoSuchMessage.into())
-}
-
-pub(super) async fn show(
-    State(app): State<App>,
-    caller: Caller,
-    least: MinPosition,
-    Path(id): Path<String>,
-) -> Result<Seen<ShownReply>, Problem> {
-    let id = parse(&id)?;
-    let lag = least.await_in(&app, &app.read_models.history, caller.user).await?;
-    let row = history::message(app.read_models.history.db(), caller.user, id).await?;
-    Ok(Seen(lag, row.ok_or(ReplyProblem::NoSuchMessage)?.into()))
 }
 
 /// Stops a reply wherever it is made; one that has ended stays as it is.
@@ -75,7 +30,7 @@ pub(super) async fn stop(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<ShownReply>, Problem> {
+) -> Result<Json<ShownMessage>, Problem> {
     let id = parse(&id)?;
     stop_reply(&app, &caller, id).await?;
     Ok(Json(replying::row(&app, caller.user, id).await?.into()))
@@ -96,8 +51,18 @@ pub(super) async fn stop_reply(app: &App, caller: &Caller, id: MessageId) -> Res
     if tokio::time::timeout(PATIENCE, watch.end()).await.is_err() {
         let heard = watch.heard();
         app.executor.execute(&StopReply { reply: id, heard }, caller.metadata.clone()).await?;
+        app.bus.forget(id);
     }
     Ok(())
+}
+
+/// What nobody can read any more need not be made.
+pub(super) async fn ask_to_stop(app: &App, awaited: Vec<MessageId>) {
+    for reply in awaited {
+        if let Err(error) = app.bus.ask_to_stop(reply).await {
+            tracing::debug!(cause = store::in_full(&error), "nobody hears that a reply is to stop");
+        }
+    }
 }
 
 /// A reply as a task that goes on in the background; its id is the reply's.
@@ -109,6 +74,8 @@ pub(super) struct Task {
     result: Option<Answered>,
     error: Option<TaskError>,
     session_id: ConversationId,
+    /// What it answers.
+    user_message_id: Option<MessageId>,
     created_at: Time,
 }
 
@@ -121,8 +88,9 @@ struct TaskError {
 }
 
 impl Task {
-    async fn of(app: &App, row: history::Message) -> Self {
-        let (task_id, session_id, created_at) = (row.id, row.conversation, Time(row.created_at));
+    pub(super) async fn of(app: &App, row: history::Message) -> Self {
+        let (task_id, session_id, user_message_id) = (row.id, row.conversation, row.answers);
+        let created_at = Time(row.created_at);
         let status = match row.state {
             Stage::Awaited if app.live.has_begun(row.id).await => "processing",
             Stage::Awaited => "pending",
@@ -136,7 +104,7 @@ impl Task {
         };
         let error = error.map(|(code, retryable)| TaskError { code, retryable, text: row.content.clone() });
         let result = (row.state == Stage::Done).then(|| Answered::of(row));
-        Self { task_id, status, result, error, session_id, created_at }
+        Self { task_id, status, result, error, session_id, user_message_id, created_at }
     }
 }
 
@@ -152,7 +120,8 @@ pub(super) async fn begin_task(
         return Ok(Done(position, Task::of(&app, replying::row(&app, caller.user, turn.reply).await?).await));
     }
     let (task_id, session_id, created_at) = (turn.reply, turn.conversation, Time(turn.at));
-    let task = Task { task_id, status: "pending", result: None, error: None, session_id, created_at };
+    let user_message_id = Some(turn.message);
+    let task = Task { task_id, status: "pending", result: None, error: None, session_id, user_message_id, created_at };
     Ok(Done(position, task))
 }
 
@@ -241,20 +210,37 @@ pub(super) async fn retry(
         Stage::Done => return Err(ReplyProblem::IsComplete.into()),
         Stage::Awaited => return Err(ReplyProblem::IsRunning.into()),
     }
-    let done = app.executor.execute(&RetryReply { by: caller.user, reply: id }, caller.metadata.clone()).await?;
-    app.own_writes.note(caller.user, done.position);
-    posting::offer(&app, done.output);
-    let row = replying::row(&app, caller.user, done.output).await?;
-    Ok((StatusCode::CREATED, Done(done.position, Task::of(&app, row).await)))
+    let again = AskAgain { by: caller.user, reply: id, id: AskAgain::retry_of(id), answerer: None, if_leaf: None };
+    ask_again(&app, &caller, again).await
 }
 
-impl From<RetryError> for Problem {
-    fn from(error: RetryError) -> Self {
+/// Asks once more for a reply, as a task of its own.
+pub(super) async fn ask_again(
+    app: &App,
+    caller: &Caller,
+    again: AskAgain,
+) -> Result<(StatusCode, Done<Task>), Problem> {
+    let done = app.executor.execute(&again, caller.metadata.clone()).await?;
+    app.own_writes.note(caller.user, done.position);
+    if !done.output {
+        posting::offer(app, again.id);
+    }
+    let row = replying::row(app, caller.user, again.id).await?;
+    Ok((StatusCode::CREATED, Done(done.position, Task::of(app, row).await)))
+}
+
+impl From<AskAgainError> for Problem {
+    fn from(error: AskAgainError) -> Self {
         match error {
-            RetryError::NothingToRetry => ReplyProblem::IsComplete.into(),
-            RetryError::Conversation(_) => Self::NoSuchSession,
-            RetryError::Message(_) => Self::Internal("a new reply was not new"),
-            RetryError::Store(error) => Self::Store(error),
+            AskAgainError::NothingToRepeat => SessionProblem::NothingToRepeat.into(),
+            AskAgainError::KeyReused => ReplyProblem::KeyReused.into(),
+            AskAgainError::Gone => SessionProblem::Gone.into(),
+            AskAgainError::Message(MessageError::NotFound) => ReplyProblem::NoSuchMessage.into(),
+            AskAgainError::Message(MessageError::AlreadyExists | MessageError::NoReplyAwaited) => {
+                Self::Internal("a new reply was not new")
+            }
+            AskAgainError::Branch(error) => error.into(),
+            AskAgainError::Store(error) => Self::Store(error),
         }
     }
 }

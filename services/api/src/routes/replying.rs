@@ -124,7 +124,7 @@ pub(super) async fn of_owner(app: &App, owner: UserId, id: MessageId) -> Result<
     let (reply, standing) = match app.executor.look::<Message>(id).await? {
         Message::Awaited { reply, .. } => (reply, Standing::Awaited),
         Message::Replied { reply, .. } => (reply, Standing::Ended),
-        Message::Unknown | Message::Posted { .. } => return Err(ReplyProblem::NoSuchMessage.into()),
+        Message::Unknown | Message::Posted { .. } | Message::Deleted => return Err(ReplyProblem::NoSuchMessage.into()),
     };
     if reply.owner == owner { Ok((reply, standing)) } else { Err(ReplyProblem::NoSuchMessage.into()) }
 }
@@ -135,21 +135,23 @@ pub(super) async fn row(app: &App, owner: UserId, id: MessageId) -> Result<histo
 }
 
 /// The same, once the history has come to a position, where one is known.
-async fn row_at(
+pub(super) async fn row_at(
     app: &App,
     owner: UserId,
     id: MessageId,
     position: Option<Position>,
 ) -> Result<history::Message, Problem> {
-    let model = &app.read_models.history;
+    wait_for(app, position).await?;
+    Ok(history::message(app.read_models.history.db(), owner, id).await?.ok_or(ReplyProblem::NoSuchMessage)?)
+}
+
+/// Waits until the history has come to a position, or to the log's end where none is known.
+pub(super) async fn wait_for(app: &App, position: Option<Position>) -> Result<(), Problem> {
     let position = match position {
         Some(position) => position,
         None => app.log.head().await?,
     };
-    if !model.wait_for(position, PATIENCE).await? {
-        return Err(Problem::Lagging);
-    }
-    Ok(history::message(model.db(), owner, id).await?.ok_or(ReplyProblem::NoSuchMessage)?)
+    if app.read_models.history.wait_for(position, PATIENCE).await? { Ok(()) } else { Err(Problem::Lagging) }
 }
 
 /// Begins to watch a reply, from wherever it stands.

@@ -146,22 +146,26 @@ fn refused(problem: Problem) -> Response {
 }
 
 pub(super) async fn logout(State(app): State<App>, context: Context, headers: HeaderMap) -> Response {
-    signed_out(&app, context, &headers, false).await.map_or_else(refused, |(_, position)| gone(position))
+    signed_out(&app, context, &headers).await.map_or_else(refused, gone)
 }
 
-async fn signed_out(
-    app: &App,
-    context: Context,
-    headers: &HeaderMap,
-    looks_only: bool,
-) -> Result<(UserId, Option<Position>), Problem> {
+async fn signed_out(app: &App, context: Context, headers: &HeaderMap) -> Result<Option<Position>, Problem> {
     let metadata = context.anonymous();
     let presented = presented(app, headers, &metadata).await?;
+    let (_, position) = sign_out(app, &presented, metadata).await?;
+    Ok(position)
+}
+
+async fn sign_out(
+    app: &App,
+    presented: &RefreshToken,
+    metadata: Metadata,
+) -> Result<(UserId, Option<Position>), Problem> {
     let from = commands::origin(&metadata);
-    let command = SignOut { tokens: &app.refresh_tokens, presented: &presented, from, looks_only };
+    let command = SignOut { tokens: &app.refresh_tokens, presented, from };
     let done = app.executor.execute(&command, metadata.clone()).await?;
     let ended = match done.output {
-        SignedOut::Yes { .. } => !looks_only,
+        SignedOut::Yes { .. } => true,
         SignedOut::No { ended } => ended,
         SignedOut::Unknown => {
             note_unknown(app, &metadata, true).await?;
@@ -192,7 +196,7 @@ async fn signed_out_everywhere(app: &App, context: Context, headers: &HeaderMap)
         Ok(identity) if identity.is_person() => (identity.user, identity.metadata(context)),
         Err(problem @ Problem::Store(_)) => return Err(problem),
         Ok(_) | Err(_) => {
-            let (user, _) = signed_out(app, context.clone(), headers, true).await?;
+            let user = owner(app, context.clone(), headers).await?;
             (user, context.by(user, None, None))
         }
     };
@@ -201,6 +205,16 @@ async fn signed_out_everywhere(app: &App, context: Context, headers: &HeaderMap)
     app.end_all(user, &done.output).await;
     app.own_writes.note(user, done.position);
     Ok(done.position)
+}
+
+/// Whose refresh token was sent. For one that is good no more the same follows as at any sign-out.
+async fn owner(app: &App, context: Context, headers: &HeaderMap) -> Result<UserId, Problem> {
+    let metadata = context.anonymous();
+    let presented = presented(app, headers, &metadata).await?;
+    match commands::owner_of(&app.executor, &app.refresh_tokens, &presented).await? {
+        Some(user) => Ok(user),
+        None => Ok(sign_out(app, &presented, metadata).await?.0),
+    }
 }
 
 /// The public keys with which anybody can check our access tokens.

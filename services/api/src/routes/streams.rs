@@ -39,7 +39,9 @@ pub(super) async fn frames_of(app: App, caller: Caller, posted: Posted) -> Resul
     let (reply, watch) = match (turn.answer.clone(), watch) {
         (Answer::Given { text }, _) => (turn.reply_to(caller.user), replying::given(text)),
         (Answer::Awaited, Some(watch)) => (turn.reply_to(caller.user), watch),
-        (Answer::Awaited | Answer::Repeated, _) => replying::watch(&app, caller.user, turn.reply).await?,
+        (Answer::Awaited | Answer::Nothing | Answer::Repeated, _) => {
+            replying::watch(&app, caller.user, turn.reply).await?
+        }
     };
     Ok(Frames::of(app, caller, turn.reply, reply, watch, 0))
 }

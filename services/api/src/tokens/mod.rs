@@ -15,5 +15,5 @@ pub use keep::RefreshTokens;
 pub(crate) use refresh::RefreshToken;
 pub use revocations::{Followers, Revocations};
 pub use secret::{SecretKey, ShortSecret};
-pub(crate) use secret::{random, sha256_of as digest_of};
+pub(crate) use secret::{random, sha256 as digest, sha256_of as digest_of};
 pub use signing::{Algorithm, SigningError, SigningKeys};

@@ -72,7 +72,7 @@ pub(crate) fn random() -> Option<[u8; 32]> {
     rand::fill(&mut bytes).ok().map(|()| bytes)
 }
 
-pub(super) fn sha256(bytes: &[u8]) -> Digest {
+pub(crate) fn sha256(bytes: &[u8]) -> Digest {
     let mut digest = [0; 32];
     digest.iter_mut().zip(digest::digest(&digest::SHA256, bytes).as_ref()).for_each(|(to, from)| *to = *from);
     Digest::new(digest)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use replies::{Context, Fallbacks, Limits, Prices, ProviderConfig, ProvidersConfig};
+use replies::{Context, Fallbacks, Limits, Prices, ProviderConfig, ProvidersConfig, Titles};
 
 use crate::settings::{Settings, SettingsError, wrong};
 
@@ -43,6 +43,11 @@ pub fn context(settings: &Settings) -> Result<Context, SettingsError> {
         return Err(wrong(TOKENS, format!("must be {should}")));
     }
     Ok(Context { system: settings.text("COLLOQUY_SYSTEM_PROMPT").map(str::to_owned), budget })
+}
+
+/// Who names conversations.
+pub fn titles(settings: &Settings) -> Result<Titles, SettingsError> {
+    settings.parsed("COLLOQUY_TITLES", Titles::default(), "words or provider")
 }
 
 /// A provider of a vendor is configured when it has a key; any other when it has an address.

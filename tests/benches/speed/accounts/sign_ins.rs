@@ -7,6 +7,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use tokio::task::spawn_blocking;
 
+use crate::cores::Cores;
 use crate::http::Request;
 use crate::load::{self, Until};
 use crate::report::{Limit, Report, Row, median, number, ratio};
@@ -19,32 +20,33 @@ const ROUNDS: usize = 5;
 
 pub async fn measure(report: &mut Report) {
     for engine in Engine::BOTH {
-        let site = Site::start(engine).await;
-        site.sign_up("ann").await;
-        let (mut ours, mut bare) = (Vec::new(), Vec::new());
-        rate(&site).await;
-        for _ in 0..ROUNDS {
-            ours.push(rate(&site).await);
-            bare.push(spawn_blocking(bare_rate).await.expect("hashes"));
-        }
-        let name = engine.name();
-        let least = Some(Limit::AtLeast(0.9));
-        // Postgres and NATS work on these cores, too, where elsewhere they have their own.
-        let (bound, aim) = match engine {
-            Engine::Sqlite => (least, None),
-            Engine::PostgresNats => (None, least),
-        };
-        report.rounds(&format!("sign-ins a second, {name}"), &ours);
-        report.rounds("bare argon2id a second", &bare);
-        report.row(Row {
-            measure: format!("sign-ins, {CONNECTIONS} connections, {name}, against bare argon2id on the same cores"),
-            value: ratio(&ours, &bare),
-            unit: "x",
-            of: format!("({} against {} a second)", number(median(&ours)), number(median(&bare))),
-            bound,
-            aim,
-        });
+        compare(report, &Site::start(engine).await, Cores::all()).await;
     }
+    let (servers, node) = Cores::split();
+    compare(report, &Site::apart(servers, node).await, node).await;
+}
+
+/// What the node makes of its cores, against what bare hashes make of them.
+async fn compare(report: &mut Report, site: &Site, cores: Cores) {
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    site.sign_up("ann").await;
+    rate(site).await;
+    for _ in 0..ROUNDS {
+        ours.push(rate(site).await);
+        bare.push(spawn_blocking(move || bare_rate(cores)).await.expect("hashes"));
+    }
+    let name = site.name();
+    report.rounds(&format!("sign-ins a second, {name}"), &ours);
+    report.rounds(&format!("bare argon2id a second on the node's cores, {name}"), &bare);
+    let (bound, aim) = site.limits(Limit::AtLeast(0.9));
+    report.row(Row {
+        measure: format!("sign-ins, {CONNECTIONS} connections, {name}, against bare argon2id on the same cores"),
+        value: ratio(&ours, &bare),
+        unit: "x",
+        of: format!("({} against {} a second)", number(median(&ours)), number(median(&bare))),
+        bound,
+        aim,
+    });
 }
 
 /// A round ends when the read models have caught up: what is only put off counts.
@@ -56,12 +58,13 @@ async fn rate(site: &Site) -> f64 {
     f64::from(u32::try_from(load.times.len()).expect("fewer sign-ins")) / begun.elapsed().as_secs_f64()
 }
 
-fn bare_rate() -> f64 {
+fn bare_rate(cores: Cores) -> f64 {
     let begun = Instant::now();
     let parameters = Params::new(19_456, 2, 1, None).expect("parameters");
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
     let hash: PasswordHash = argon2.hash_password(PASSWORD.as_bytes()).expect("a hash");
     let verify = || {
+        cores.keep();
         let mut verified = 0_u32;
         while begun.elapsed() < ROUND {
             argon2.verify_password(PASSWORD.as_bytes(), &hash).expect("the password");
@@ -69,9 +72,8 @@ fn bare_rate() -> f64 {
         }
         verified
     };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
     let verified: u32 = thread::scope(|scope| {
-        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(verify)).collect();
+        let threads: Vec<_> = (0..cores.count()).map(|_| scope.spawn(verify)).collect();
         threads.into_iter().map(|thread| thread.join().expect("a thread that ends")).sum()
     });
     f64::from(verified) / begun.elapsed().as_secs_f64()

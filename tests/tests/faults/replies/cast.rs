@@ -1,6 +1,8 @@
 //! Who plays in these stories: nodes that ask one provider, what it says, and what the log has of it in the end.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::Event;
@@ -57,6 +59,21 @@ impl Cast {
         node.builder = builder.env("COLLOQUY_MODEL", "fake/one").env("COLLOQUY_ROLES", roles);
         node.start().await;
         node
+    }
+
+    /// What a process alone keeps of the replies that it makes: the names of the files.
+    pub fn kept(&self) -> Vec<String> {
+        let all = fs::read_dir(self.kept_in()).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        all.map(|name| name.into_string().expect("a name")).collect()
+    }
+
+    pub fn keep(&self, name: &str, text: &str) {
+        fs::write(self.kept_in().join(name), text).expect("a folder");
+    }
+
+    fn kept_in(&self) -> PathBuf {
+        let Tables::Sqlite(folder) = &self.house.tables else { panic!("a house of SQLite") };
+        folder.join("replies")
     }
 
     /// What the log has of every reply that was ever asked for; fails where one has ended twice.

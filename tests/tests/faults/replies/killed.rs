@@ -7,7 +7,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::cast::{ALL, Cast, Ended, SERVES, SOON, endless, gated, is_lost, read, silent, words};
-use crate::house::Node;
+use crate::house::{Node, eventually};
 
 const REPLIES: usize = 100;
 
@@ -51,12 +51,27 @@ impl Reply {
         Self { model, stage, text, least, most, id }
     }
 
-    /// Reads what is said before its node dies, and leaves somebody there who reads the rest.
-    async fn watch(&self, ann: &Asker, url: &str) -> JoinHandle<Vec<Event>> {
+    /// Reads what is said before its node dies.
+    async fn begin(&self, ann: &Asker, url: &str) -> (Events, Vec<Event>) {
         let (mut events, mut seen) = (ann.resume(url, &self.id, Since::Query(0)).await, Vec::new());
         seen.extend(events.said().await);
         read(&mut events, &mut seen, self.least).await;
+        (events, seen)
+    }
+
+    /// Leaves somebody there who reads the rest.
+    async fn watch(&self, ann: &Asker, url: &str) -> JoinHandle<Vec<Event>> {
+        let (events, seen) = self.begin(ann, url).await;
         tokio::spawn(all(events, seen))
+    }
+
+    /// Leaves somebody there who reads for as long as the node lives that is watched.
+    async fn watch_until_it_dies(&self, ann: &Asker, url: &str) -> JoinHandle<Vec<Event>> {
+        let (events, mut seen) = self.begin(ann, url).await;
+        tokio::spawn(async move {
+            seen.extend(events.until_it_dies().await);
+            seen
+        })
     }
 
     fn check(&self, ended: &Ended, watched: &[Event], asked: usize) {
@@ -126,53 +141,65 @@ async fn a_hundred_replies_of_a_node_that_is_killed_end_once_each() {
 
 /// How many one node alone is asked for.
 const ASKED: usize = 30;
+const ECHO: &str = "You said: a question for echo";
 
-/// Asks for replies of which some say nothing at first, and some begin: their ids and texts.
-async fn ask_in_two_ways(cast: &Cast, dice: &mut Dice, ann: &Asker, url: &str) -> Vec<(String, String)> {
-    let mut replies = Vec::new();
-    for number in 0..ASKED {
-        let (model, words) = (format!("m{number}"), words(dice, 20));
-        let script = if number % 2 == 0 { silent(&words) } else { gated(&words[..10], &words[10..], dice) };
-        cast.fake.always(&model, script);
-        replies.push((ann.ask(url, &model).await, words.concat()));
-    }
-    replies
-}
-
-/// One node alone is killed and started again, also in the midst of being asked: whatever it had taken is made.
+/// One node alone is killed, also in the midst of being asked, and started again: what it had begun ends with all that
+/// anybody has seen of it, and who comes back gets exactly the rest; what was only awaited is made.
 #[tokio::test]
-async fn one_node_on_sqlite_makes_after_its_death_what_was_awaited() {
-    let mut dice = Dice::cast();
-    let cast = Cast::sqlite().await;
+async fn one_node_on_sqlite_ends_after_its_death_what_it_had_begun_and_makes_the_rest() {
+    let (mut dice, cast) = (Dice::cast(), Cast::sqlite().await);
     let mut node = cast.node(ALL).await;
     let url = node.url();
     let ann = Asker::register(&url, "ann").await;
-    let replies = ask_in_two_ways(&cast, &mut dice, &ann, &url).await;
-    cast.fake.until_asked(ASKED).await;
+    let over = ann.ask(&url, "echo").await;
+    cast.until_ended(1).await;
+    let mut replies = Vec::new();
+    for number in 0..ASKED {
+        replies.push(Reply::ask(&cast, &mut dice, number, &ann, &url).await);
+    }
+    cast.fake.until_asked(1 + ASKED).await;
+    let watching = join_all(replies.iter().map(|reply| reply.watch_until_it_dies(&ann, &url))).await;
     let mut asking = JoinSet::new();
     for _ in 0..5 {
         let (ann, url) = (ann.clone(), url.clone());
         asking.spawn(async move { ann.ask_until_it_dies(&url, "echo").await });
     }
-    cast.fake.until_asked(ASKED + 1).await;
+    cast.fake.until_asked(1 + ASKED + 1).await;
     node.kill().await;
     let acknowledged = asking.join_all().await.concat();
+    let seen: Vec<Vec<Event>> =
+        join_all(watching).await.into_iter().map(|seen| seen.expect("somebody who watches")).collect();
+    let kept = cast.kept();
+    for Reply { id, stage, .. } in &replies {
+        assert_eq!(kept.contains(id), *stage != Stage::Silent, "{stage:?}: {kept:?}");
+    }
+    // As if it had died between an end and forgetting; and what lies there for another reason.
+    cast.keep(&over, "You said: ");
+    cast.keep("notes", "somebody else's");
 
     let killed = Instant::now();
     node.start().await;
-    let taken = cast.replies().await.values().filter(|ended| ended.is_none()).count();
-    assert!(taken >= ASKED, "only {taken} of {ASKED} were awaited");
-    join_all((0..ASKED).map(|n| cast.until_asked_of(format!("m{n}"), 2))).await;
+    let mut watching = Vec::with_capacity(replies.len());
+    for (reply, seen) in replies.iter().zip(&seen) {
+        let events = ann.resume(&url, &reply.id, Since::Header(seen[seen.len() - 1].id)).await;
+        watching.push(tokio::spawn(all(events, seen.clone())));
+    }
+    let silent = replies.iter().filter(|reply| reply.stage == Stage::Silent);
+    join_all(silent.map(|reply| cast.until_asked_of(reply.model.clone(), 2))).await;
     cast.fake.release();
     let ended = cast.all_ended().await;
-    eprintln!("{taken} replies have ended {:?} after the start", killed.elapsed());
-    for (reply, text) in &replies {
-        assert_eq!(&ended[reply].said.text, text);
-        assert!(!is_lost(ended[reply].ending));
-        assert_eq!(ann.message(&url, reply).await["content"], text.as_str());
+    eprintln!("{} replies have ended {:?} after the start", ended.len(), killed.elapsed());
+    let watched = join_all(watching).await;
+    for (reply, watched) in replies.iter().zip(watched) {
+        let asked = cast.times_asked(&reply.model);
+        reply.check(&ended[&reply.id], &watched.expect("somebody who watches"), asked);
+        assert_eq!(ann.message(&url, &reply.id).await["content"], ended[&reply.id].said.text);
     }
     for reply in &acknowledged {
-        assert_eq!(ended.get(reply).map(|it| it.said.text.as_str()), Some("You said: a question for echo"));
+        let Ended { ending, said } = &ended[reply];
+        let is_whole = if is_lost(*ending) { !said.text.is_empty() } else { said.text == ECHO };
+        assert!(is_whole && ECHO.starts_with(&said.text), "{ending:?} after {:?}", said.text);
     }
+    eventually("a folder without replies", async || (cast.kept() == ["notes"]).then_some(())).await;
     node.has_found_no_fault_of_its_own();
 }

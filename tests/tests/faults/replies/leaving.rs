@@ -6,7 +6,7 @@ use futures::future::join_all;
 use tests::{Asker, Dice, Since};
 
 use super::cast::{ALL, Cast, Ended, SERVES, gated, is_lost, read, silent, words};
-use crate::house::Node;
+use crate::house::{Node, eventually};
 
 const REPLIES: usize = 20;
 /// Every second one has begun.
@@ -93,7 +93,9 @@ async fn one_node_on_sqlite_ends_what_it_has_begun_and_makes_the_rest_when_it_is
     let mut node = cast.node(ALL).await;
     let scene = Leaving::scene(&cast, &node.url()).await;
     scene.leave(&mut node).await;
+    assert_eq!(cast.kept(), [""; 0], "it is in the log, all of it");
     node.start().await;
     scene.is_gone_on_with().await;
+    eventually("a folder without replies", async || cast.kept().is_empty().then_some(())).await;
     node.has_found_no_fault_of_its_own();
 }

@@ -1,0 +1,40 @@
+-- One row for each message and model. The built-in model's rows are there for all messages; those without text have no vector.
+create table vectors (
+    message      uuid   not null,
+    model        text   not null,
+    conversation uuid   not null,
+    owner        uuid   not null,
+    role         text   not null,
+    created_at   bigint not null,
+    position     bigint not null,
+    -- 0 where there is no vector, else how many numbers it has; of length 1 together.
+    dimension    bigint not null,
+    -- Becomes a `vector` below, where there is such a type.
+    vector       real[],
+    primary key (message, model)
+);
+create index vectors_of_owner on vectors (owner, model, dimension);
+create index vectors_of_conversation on vectors (conversation);
+
+create table vector_favourites (
+    conversation uuid not null primary key,
+    owner        uuid not null
+);
+create index vector_favourites_of_owner on vector_favourites (owner);
+
+-- Without pgvector the rows are kept all the same, and nobody can search in them.
+do $$
+declare
+    home text;
+begin
+    begin
+        create extension if not exists vector with schema public;
+    exception when insufficient_privilege or feature_not_supported or undefined_file or invalid_schema_name then
+        null;
+    end;
+    select extnamespace::regnamespace::text into home from pg_extension where extname = 'vector';
+    if home is not null then
+        execute format('alter table vectors alter column vector type %s.vector', home);
+    end if;
+end
+$$;

@@ -1,0 +1,77 @@
+//! Titles: a model names a conversation when there is a reply, and nobody waits for it.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::app::Options;
+use tests::fake_provider::{Script, Step};
+use tests::stage::{PATIENCE, Play, Stage};
+use tests::{FakeProvider, Persona, TestApp, on_both_engines};
+use tokio::time::{interval, timeout};
+
+use super::asking::{get, json_of, post};
+use crate::asking::gated;
+
+/// A service in which models name conversations.
+struct Naming {
+    app: TestApp,
+    fake: FakeProvider,
+}
+
+impl Play for Naming {
+    async fn on(stage: Stage) -> Self {
+        let fake = FakeProvider::start().await;
+        let options = Options { titles: replies::Titles::Provider, ..Options::asking(&fake) };
+        Self { app: TestApp::start(stage, options).await, fake }
+    }
+}
+
+async fn named(who: &Persona<'_>, session: &Value, name: &str) {
+    let path = format!("/api/v1/sessions/{}", session.as_str().unwrap());
+    let mut tick = interval(std::time::Duration::from_millis(10));
+    let comes = async {
+        while get(who, &path).await["session_name"] != json!(name) {
+            tick.tick().await;
+        }
+    };
+    timeout(PATIENCE, comes).await.unwrap();
+}
+
+fn says(text: &str) -> Script {
+    Script::of(vec![Step::Text(text.to_owned()), Step::Usage { prompt: 11, completion: 7 }, Step::Finish("stop")])
+}
+
+on_both_engines! {
+    async fn a_model_names_a_conversation_that_nobody_has_named(on: Naming) {
+        let ann = on.app.user("ann").await;
+        on.fake.then(says("Take the train."));
+        on.fake.then(gated(&["\"Seoul ", "by train\"\n"], &[]));
+        let answer = json_of(post(&ann, "/api/v1/chat", json!({"message": "How do I get to Seoul?"})).await, 200).await;
+        assert_eq!(answer["response"], "Take the train.");
+        // It was answered, and the title is still being thought of.
+        on.fake.until_asked(2).await;
+        named(&ann, &answer["session_id"], "How do I get to Seoul?").await;
+        on.fake.release();
+        named(&ann, &answer["session_id"], "Seoul by train").await;
+        let told = on.fake.asked()[1].messages.to_string();
+        assert!(told.contains("How do I get to Seoul?") && told.contains("Take the train."), "{told}");
+        on.app.settle().await;
+        let usage = get(&ann, "/api/v1/usage").await;
+        assert_eq!((&usage["total"]["replies"], &usage["total"]["prompt_tokens"]), (&json!(1), &json!(22)), "{usage}");
+        // Named, it is not named again.
+        let next = json!({"message": "and back?", "session_id": answer["session_id"]});
+        json_of(post(&ann, "/api/v1/chat", next).await, 200).await;
+        assert_eq!(on.fake.asked().len(), 3);
+    }
+
+    async fn a_title_that_fails_leaves_the_first_words(on: Naming) {
+        let ann = on.app.user("ann").await;
+        on.fake.then(says("Yes."));
+        on.fake.then(says("   "));
+        let answer = json_of(post(&ann, "/api/v1/chat", json!({"message": "Really?"})).await, 200).await;
+        on.fake.until_asked(2).await;
+        named(&ann, &answer["session_id"], "Really?").await;
+        let path = format!("/api/v1/sessions/{}", answer["session_id"].as_str().unwrap());
+        let named = ann.request(Method::PATCH, &path).json(&json!({"session_name": "Mine"})).send().await.unwrap();
+        assert_eq!(named.status(), 200);
+    }
+}
