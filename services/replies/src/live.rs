@@ -284,6 +284,11 @@ impl Watch {
         }
     }
 
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.growing.locked().ended.is_some()
+    }
+
     /// Waits for the end.
     pub async fn end(&mut self) -> Arc<Ended> {
         loop {

@@ -48,30 +48,11 @@ struct Making<'a> {
 }
 
 impl Replier {
-    /// Makes a reply, unless it has ended already; whoever had it before may have said something.
-    pub(crate) async fn make(&self, id: MessageId, is_again: bool, halt: &Halt) -> Result<(), MakeError> {
-        let Message::Awaited { reply, asked } = self.executor.look::<Message>(id).await? else { return Ok(()) };
-        let mut making = Making { of: self, id, reply, asked, author: self.live.author(id) };
-        let mut before = making.author.text();
-        if is_again {
-            // Whichever is longer: this process may have heard but a part.
-            let said = self.bus.said(id).await?;
-            before = if said.len() > before.len() { said } else { before };
-        }
-        if !before.is_empty() {
-            return making.end(before, interrupted(Interruption::NodeLost, None), None).await;
-        }
-        let answer = tokio::select! {
-            biased;
-            () = halt.stop.cancelled() => None,
-            () = halt.leave.cancelled() => return Err(MakeError::PutOff),
-            answer = making.ask() => answer?,
-        };
-        match answer {
-            None => making.end(String::new(), Ending::Stopped, None).await,
-            Some(Err(failure)) => making.fail(failure).await,
-            Some(Ok((answer, prompt))) => making.listen(answer, prompt, halt).await,
-        }
+    /// Makes a reply, unless it has ended already; whoever had it before may have said something. Whether there was one to make.
+    pub(crate) async fn make(&self, id: MessageId, is_again: bool, halt: &Halt) -> Result<bool, MakeError> {
+        let Message::Awaited { reply, asked } = self.executor.look::<Message>(id).await? else { return Ok(false) };
+        let making = Making { of: self, id, reply, asked, author: self.live.author(id) };
+        making.make(is_again, halt).await.map(|()| true)
     }
 }
 
@@ -79,6 +60,29 @@ impl Replier {
 type Begun = (crate::Answer, u32);
 
 impl Making<'_> {
+    async fn make(mut self, is_again: bool, halt: &Halt) -> Result<(), MakeError> {
+        let mut before = self.author.text();
+        if is_again {
+            // Whichever is longer: this process may have heard but a part.
+            let said = self.of.bus.said(self.id).await?;
+            before = if said.len() > before.len() { said } else { before };
+        }
+        if !before.is_empty() {
+            return self.end(before, interrupted(Interruption::NodeLost, None), None).await;
+        }
+        let answer = tokio::select! {
+            biased;
+            () = halt.stop.cancelled() => None,
+            () = halt.leave.cancelled() => return Err(MakeError::PutOff),
+            answer = self.ask() => answer?,
+        };
+        match answer {
+            None => self.end(String::new(), Ending::Stopped, None).await,
+            Some(Err(failure)) => self.fail(failure).await,
+            Some(Ok((answer, prompt))) => self.listen(answer, prompt, halt).await,
+        }
+    }
+
     /// Asks the provider when it is this reply's turn; nobody where nobody could read it any more.
     async fn ask(&self) -> Result<Option<Result<Begun, Failure>>, MakeError> {
         let Some(last) = self.turn().await? else { return Ok(None) };
@@ -137,12 +141,7 @@ impl Making<'_> {
         };
         // The provider's connection goes with it, before anything else is done.
         drop(answer);
-        let text = self.author.text();
-        self.end(text.clone(), ending, Some(Spent { model, prompt, used })).await?;
-        if matches!(ending, Ending::Completed { .. }) {
-            self.of.name_after(self.reply, self.asked.model.clone(), text);
-        }
-        Ok(())
+        self.end(self.author.text(), ending, Some(Spent { model, prompt, used })).await
     }
 
     async fn fail(&self, failure: Failure) -> Result<(), MakeError> {

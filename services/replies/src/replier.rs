@@ -187,15 +187,19 @@ impl Replier {
         let here = Here { running, reply };
         // Somebody else may end it: one who was asked to stop it, or one who thought that this process was gone.
         let mut watch = self.live.watch_end(reply);
+        let was_over = watch.has_ended();
         let made = tokio::select! {
             made = self.make(reply, is_again, &halt) => made,
-            _ = watch.end() => Ok(()),
-            () = keep(&claim) => Ok(()),
+            _ = watch.end() => Ok(!was_over),
+            () = keep(&claim) => Ok(false),
         };
         drop(here);
         match made {
-            Ok(()) => {
+            Ok(was_made) => {
                 self.bus.forget(reply);
+                if was_made {
+                    self.name_after(reply, watch);
+                }
                 claim.done().await;
             }
             Err(error) => {

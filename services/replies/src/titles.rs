@@ -1,11 +1,14 @@
 //! `reply ─▶ title`: a model names a conversation by what was said first. Nobody waits for it: until it comes, and should it never
 //! come, the conversation is called by its first words.
 
+use std::time::Duration;
+
 use domain::Metadata;
 use domain::chat::conversation::{Conversation, ConversationCommand, ConversationError};
-use domain::chat::reply::{ReplyTo, Usage};
+use domain::chat::message::Message;
+use domain::chat::reply::{Ending, ReplyTo, Usage};
 use domain::chat::title;
-use domain::ids::ConversationId;
+use domain::ids::{ConversationId, MessageId};
 use domain::values::ConversationName;
 use domain::words;
 use projections::history;
@@ -14,7 +17,7 @@ use store::{Command, StoreError, Unit, fresh_id, in_full};
 use uuid::Uuid;
 
 use crate::context::tokens;
-use crate::{Ask, Failure, Piece, Replier, Speaker, TokensUsed, Turn};
+use crate::{Ask, Failure, Piece, Replier, Speaker, TokensUsed, Turn, Watch};
 
 words! {
     /// Who names conversations (`COLLOQUY_TITLES`).
@@ -38,6 +41,8 @@ enum TitleError {
     Model(String),
 }
 
+/// How long it takes at most until a reply that was made is seen to have ended.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How many messages a conversation has at most that is named still: whose first titles failed is left in peace.
 const YOUNG: u64 = 6;
 /// How much of each message is shown to the model, in characters.
@@ -47,17 +52,29 @@ const REQUEST: &str =
     "Name this conversation in at most six words, in the language it is held in. Answer with the name alone.";
 
 impl Replier {
-    /// Has a conversation named after a reply, unless it has a name.
-    pub(crate) fn name_after(&self, reply: ReplyTo, model: String, text: String) {
+    /// Has a conversation named after a reply that is about to end, unless it has a name.
+    pub(crate) fn name_after(&self, reply: MessageId, watch: Watch) {
         if self.titles == Titles::Words {
             return;
         }
         let replier = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = replier.name(reply, model, text).await {
-                tracing::debug!(conversation = %reply.conversation, cause = in_full(&error), "a conversation is called by its first words");
+            if let Err(error) = replier.name_once_ended(reply, watch).await {
+                tracing::debug!(%reply, cause = in_full(&error), "a conversation is called by its first words");
             }
         });
+    }
+
+    async fn name_once_ended(&self, reply: MessageId, mut watch: Watch) -> Result<(), TitleError> {
+        // One that had ended before it was claimed has no end to wait for.
+        let Ok(ended) = tokio::time::timeout(PATIENCE, watch.end()).await else { return Ok(()) };
+        let stream = self.executor.look::<Message>(reply).await?;
+        match (ended.ending, stream) {
+            (Ending::Completed { .. }, Message::Replied { reply, asked: Some(asked) }) => {
+                self.name(reply, asked.model, ended.said.text.clone()).await
+            }
+            (Ending::Completed { .. } | Ending::Stopped | Ending::Interrupted { .. }, _) => Ok(()),
+        }
     }
 
     async fn name(&self, reply: ReplyTo, model: String, text: String) -> Result<(), TitleError> {
