@@ -1,9 +1,8 @@
 //! Titles: a model names a conversation when there is a reply, and nobody waits for it.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use tests::app::Options;
-use tests::fake_provider::{Script, Step};
+use tests::fake_provider::{Asked, Script, Step};
 use tests::stage::{PATIENCE, Play, Stage};
 use tests::{FakeProvider, Persona, TestApp, on_both_engines};
 use tokio::time::{interval, timeout};
@@ -57,10 +56,13 @@ on_both_engines! {
         on.app.settle().await;
         let usage = get(&ann, "/api/v1/usage").await;
         assert_eq!((&usage["total"]["replies"], &usage["total"]["prompt_tokens"]), (&json!(1), &json!(22)), "{usage}");
-        // Named, it is not named again.
+        // Named, it is not named again: of what is asked next, only another conversation's is about a name.
         let next = json!({"message": "and back?", "session_id": answer["session_id"]});
         json_of(post(&ann, "/api/v1/chat", next).await, 200).await;
-        assert_eq!(on.fake.asked().len(), 3);
+        json_of(post(&ann, "/api/v1/chat", json!({"message": "another"})).await, 200).await;
+        on.fake.until_asked(5).await;
+        let about_names = |asked: &Asked| asked.messages.to_string().contains("Name this conversation");
+        assert_eq!(on.fake.asked().iter().filter(|asked| about_names(asked)).count(), 2);
     }
 
     async fn a_title_that_fails_leaves_the_first_words(on: Naming) {
@@ -70,8 +72,11 @@ on_both_engines! {
         let answer = json_of(post(&ann, "/api/v1/chat", json!({"message": "Really?"})).await, 200).await;
         on.fake.until_asked(2).await;
         named(&ann, &answer["session_id"], "Really?").await;
-        let path = format!("/api/v1/sessions/{}", answer["session_id"].as_str().unwrap());
-        let named = ann.request(Method::PATCH, &path).json(&json!({"session_name": "Mine"})).send().await.unwrap();
-        assert_eq!(named.status(), 200);
+        // It has none yet, so that the next reply gets it one.
+        on.fake.then(says("Indeed."));
+        on.fake.then(says("Doubts"));
+        let next = json!({"message": "Sure?", "session_id": answer["session_id"]});
+        json_of(post(&ann, "/api/v1/chat", next).await, 200).await;
+        named(&ann, &answer["session_id"], "Doubts").await;
     }
 }

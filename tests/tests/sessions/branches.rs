@@ -48,6 +48,22 @@ on_both_engines! {
         assert_eq!(counts, [1, 1, 2, 1, 2, 1, 1, 1, 1, 1]);
     }
 
+    // What it stood beside may be gone by then.
+    async fn a_repeated_edit_is_one_edit(app: TestApp) {
+        let ann = app.user("ann").await;
+        let first = ann.say("one", None).await;
+        let edit = async || {
+            let request = ann.request(Method::POST, &message(&first["user_message_id"], "/edit"));
+            let body = json!({"message": "ONE"});
+            json_of(request.header("idempotency-key", "k").json(&body).send().await.unwrap(), 201).await
+        };
+        let edited = edit().await;
+        assert_eq!(edit().await, edited);
+        let gone = ann.request(Method::DELETE, &message(&first["user_message_id"], "")).send().await.unwrap();
+        assert_eq!(gone.status(), 200);
+        assert_eq!(edit().await, edited);
+    }
+
     // A fork below a fork: coming back, one finds it as it was left.
     async fn the_way_that_was_last_gone_is_remembered(app: TestApp) {
         let ann = app.user("ann").await;

@@ -24,8 +24,8 @@ pub(super) struct Place<'a> {
     pub(super) parent: Option<&'a str>,
     pub(super) edit_of: Option<&'a str>,
     pub(super) session: Option<ConversationId>,
-    /// Where the same request put it before.
-    pub(super) posted: Option<(Option<ConversationId>, After)>,
+    /// Under which id the same request may have posted it before.
+    pub(super) before: Option<MessageId>,
 }
 
 impl Place<'_> {
@@ -43,8 +43,10 @@ impl Place<'_> {
                 Ok((self.session, After::Message(parent)))
             }
             (Some(edited), None) => {
-                if let Some(before) = self.posted {
-                    return Ok(before);
+                if let Some(id) = self.before
+                    && let Some(place) = posted(app, id).await?
+                {
+                    return Ok(place);
                 }
                 let row = replying::row(app, user, replies::parse(edited)?).await?;
                 if self.session.is_some_and(|session| session != row.conversation) {
@@ -60,8 +62,8 @@ impl Place<'_> {
     }
 }
 
-/// Where a message stands that may have been posted by the same request before.
-pub(super) async fn posted(app: &App, id: MessageId) -> Result<Option<(Option<ConversationId>, After)>, Problem> {
+/// Where a message stands that may have been posted before: what was edited may be gone since, or follow something else.
+async fn posted(app: &App, id: MessageId) -> Result<Option<(Option<ConversationId>, After)>, Problem> {
     Ok(match app.executor.look::<Message>(id).await? {
         Message::Posted { conversation, after, .. } => Some((Some(conversation), after)),
         Message::Unknown | Message::Awaited { .. } | Message::Replied { .. } | Message::Deleted => None,

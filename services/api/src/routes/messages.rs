@@ -103,7 +103,7 @@ pub(super) async fn add(
     let speaker = fields.take("role", speaker);
     let (Some(body), Some(speaker)) = (body, speaker) else { return Err(fields.into_problem()) };
     let if_leaf = request.if_leaf.as_deref().map(|leaf| branching::if_leaf(&app, leaf)).transpose()?;
-    let place = Place { parent: request.parent_id.as_deref(), edit_of: None, session: Some(session), posted: None };
+    let place = Place { parent: request.parent_id.as_deref(), edit_of: None, session: Some(session), before: None };
     let (conversation, after) = place.find(&app, caller.user, if_leaf.as_ref()).await?;
     let ids = key.0.map_or_else(TurnIds::fresh, |name| TurnIds::of(RequestKey::of(caller.user, &name)));
     let (by, answerer) = (caller.user, Answerer::Nobody);

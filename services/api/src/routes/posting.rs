@@ -112,8 +112,8 @@ impl PostRequest {
         let if_leaf = self.if_leaf.as_deref().map(|leaf| branching::if_leaf(app, leaf)).transpose()?;
         let key = key.0.map(|name| RequestKey::of(caller.user, &name));
         let ids = key.map_or_else(TurnIds::fresh, TurnIds::of);
-        let posted = if key.is_some() { branching::posted(app, ids.message).await? } else { None };
-        let asked = Place { parent: self.parent_id.as_deref(), edit_of: self.edit_of.as_deref(), session, posted };
+        let before = key.map(|_| ids.message);
+        let asked = Place { parent: self.parent_id.as_deref(), edit_of: self.edit_of.as_deref(), session, before };
         let (conversation, after) = asked.find(app, caller.user, if_leaf.as_ref()).await?;
         let answerer = wanted.choose(app)?;
         let (by, speaker) = (caller.user, Speaker::User);
