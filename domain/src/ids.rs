@@ -55,6 +55,15 @@ ids! {
     MessageId;
     /// A file that belongs to a message.
     AttachmentId;
+    /// The bytes of a file, wherever they are kept.
+    BytesId;
+}
+
+impl From<AttachmentId> for BytesId {
+    /// Under which id they are kept where no other is named.
+    fn from(id: AttachmentId) -> Self {
+        Self(id.0)
+    }
 }
 
 /// What a claim is laid on.

@@ -13,9 +13,10 @@ use std::path::Path;
 use cqrs_es::Aggregate;
 use domain::chat::attachment::{AttachedTo, Attachment, AttachmentEvent, File};
 use domain::chat::conversation::{Conversation, ConversationEvent, Features};
+use domain::chat::import::{Imported, Kept, Words};
 use domain::chat::message::{Message, MessageEvent, Rating};
 use domain::chat::place::{After, Speaker};
-use domain::chat::reply::{Asked, FinishReason, Interruption, ReplyTo, Said, Usage};
+use domain::chat::reply::{Asked, Ending, FinishReason, Interruption, ReplyTo, Said, Usage};
 use domain::ids::{ClaimKind, ConversationId, MessageId, UserId};
 use domain::token::api_key::{ApiKey, ApiKeyEvent, NewKey};
 use domain::token::family::{Generation, Origin, RefuseReason, RevokeReason, Token, TokenEvent};
@@ -125,12 +126,13 @@ fn api_keys(user: UserId) -> [ApiKeyEvent; 3] {
     ]
 }
 
-fn notices(user: UserId) -> [NoticeEvent; 4] {
+fn notices(user: UserId) -> [NoticeEvent; 5] {
     let identifier = "6c7f".to_owned();
     [
         NoticeEvent::SignInFailed { user: Some(user), identifier, reason: SignInFailure::WrongPassword },
         NoticeEvent::UnknownTokenPresented { well_formed: true },
         NoticeEvent::AuditRead { by: user, of: Some(user), export: true },
+        NoticeEvent::DataExported { by: user, conversation: MESSAGE.parse().ok() },
         NoticeEvent::SigningKeyRotated { kid: MESSAGE.to_owned() },
     ]
 }
@@ -144,28 +146,29 @@ fn usage() -> Usage {
     Usage { prompt_tokens: u32::MAX, completion_tokens: u32::MAX - 1, estimated: true, cost_micros }
 }
 
-fn conversations(owner: UserId) -> [ConversationEvent; 9] {
+fn conversations(owner: UserId) -> [ConversationEvent; 12] {
     let name: ConversationName = "Travel ✈ 여행".to_owned().try_into().unwrap();
     let features = Features { name: Some(name.clone()), favourite: true, archived: true };
+    let (created_at, updated_at) = (Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX));
+    let kept = Kept { title: Some(name.clone()), digest: digest(), created_at, updated_at };
+    let model = "openai/gpt-4o-mini".to_owned();
     [
         ConversationEvent::ConversationStarted { owner, features },
         ConversationEvent::ConversationRenamed { owner, name: name.clone() },
-        ConversationEvent::ConversationTitled {
-            owner,
-            title: name,
-            model: "openai/gpt-4o-mini".to_owned(),
-            usage: usage(),
-        },
+        ConversationEvent::ConversationUnnamed { owner },
+        ConversationEvent::ConversationTitled { owner, title: name, model: model.clone(), usage: usage() },
+        ConversationEvent::TitleWasted { owner, model, usage: usage() },
         ConversationEvent::ConversationFavourited { owner },
         ConversationEvent::ConversationUnfavourited { owner },
         ConversationEvent::ConversationArchived { owner },
         ConversationEvent::ConversationRestored { owner },
         ConversationEvent::BranchChosen { owner, through: MESSAGE.parse().unwrap() },
+        ConversationEvent::ConversationImported { owner, kept },
         ConversationEvent::ConversationDeleted { owner },
     ]
 }
 
-fn messages(conversation: ConversationId, owner: UserId) -> [MessageEvent; 9] {
+fn messages(conversation: ConversationId, owner: UserId) -> [MessageEvent; 10] {
     let to: MessageId = MESSAGE.parse().unwrap();
     let body = "  It's \"quoted\" \\ 안녕 👋\n\tnext line ".to_owned().try_into().unwrap();
     let (text, model) = ("You said: '안녕'.\n".to_owned(), "openai/gpt-4o-mini".to_owned());
@@ -182,19 +185,29 @@ fn messages(conversation: ConversationId, owner: UserId) -> [MessageEvent; 9] {
         MessageEvent::ReplyRequested { reply, asked: Asked { model, max_tokens, temperature } },
         MessageEvent::ReplyCompleted { owner: Some(owner), said: said.clone(), finish: FinishReason::Length },
         MessageEvent::ReplyStopped { owner, said: said.clone() },
+        MessageEvent::MessageImported { message: imported(conversation, owner, to, said.clone()) },
         MessageEvent::ReplyInterrupted { owner, said, reason, retry_after_seconds },
         MessageEvent::MessageRated { owner, rating: Rating::Down },
-        MessageEvent::MessageEmbedded { owner, embedding },
+        MessageEvent::MessageEmbedded { owner, embedding, usage: Some(usage()) },
         MessageEvent::MessageDeleted { owner, conversation },
     ]
+}
+
+fn imported(conversation: ConversationId, owner: UserId, to: MessageId, said: Said) -> Imported {
+    let ending = Some(Ending::Interrupted { reason: Interruption::Truncated, retry_after_seconds: Some(1) });
+    let (created_at, updated_at) = (Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX));
+    let words = Words::Replied { to, said, ending };
+    let (after, rating) = (After::Message(to), Some(Rating::Up));
+    Imported { conversation, owner, after, words, rating, created_at, updated_at }
 }
 
 fn attachments(conversation: ConversationId, owner: UserId) -> [AttachmentEvent; 2] {
     let message = MESSAGE.parse().unwrap();
     let (name, media_type) = ("여행 ✈ \"plan\".pdf".to_owned().try_into().unwrap(), MediaType::Pdf);
     let file = File { name, media_type, size: u64::MAX, digest: digest() };
+    let kept_as = CONVERSATION.parse().ok();
     [
-        AttachmentEvent::AttachmentAdded { to: AttachedTo { owner, conversation, message }, file },
+        AttachmentEvent::AttachmentAdded { to: AttachedTo { owner, conversation, message }, file, kept_as },
         AttachmentEvent::AttachmentRemoved { owner, message },
     ]
 }
@@ -328,9 +341,18 @@ fn what_may_be_absent_is_written_as_null() {
     absent.sort();
     let may_be_absent = [
         "/ApiKeyCreated/expires_at",
+        "/AttachmentAdded/kept_as",
         "/AuditRead/of",
+        "/ConversationImported/title",
         "/ConversationStarted/name",
         "/ConversationTitled/usage/cost_micros",
+        "/DataExported/conversation",
+        "/MessageEmbedded/usage",
+        "/MessageEmbedded/usage/cost_micros",
+        "/MessageImported/rating",
+        "/MessageImported/words/replied/ending",
+        "/MessageImported/words/replied/ending/interrupted/retry_after_seconds",
+        "/MessageImported/words/replied/usage/cost_micros",
         "/ProfileChanged/email",
         "/ProfileChanged/name",
         "/ProfileChanged/username",
@@ -343,6 +365,7 @@ fn what_may_be_absent_is_written_as_null() {
         "/ReplyStopped/usage/cost_micros",
         "/SignInFailed/user",
         "/SignInsEnded/kept",
+        "/TitleWasted/usage/cost_micros",
         "/TokenIssued/refresh",
         "/UserRegistered/email",
         "/UserRegistered/name",

@@ -16,7 +16,7 @@ mod tokens;
 
 use cqrs_es::DomainEvent;
 use domain::chat::attachment::Attachment;
-use domain::chat::conversation::{Conversation, ConversationCommand, ConversationError};
+use domain::chat::conversation::{Conversation, ConversationCommand, ConversationError, Naming};
 use domain::chat::message::Message;
 use domain::ids::{ClaimId, ClaimKind};
 use domain::token::{ApiKey, Notice, Token};
@@ -128,10 +128,26 @@ proptest! {
         for step in Life::<Conversation>::of(&commands).steps {
             let ConversationCommand::Change { wanted, .. } = step.command else { continue };
             if let (Ok(_), Conversation::Open { features, .. }) = (step.answer, step.after) {
-                prop_assert!(wanted.name.is_none() || wanted.name == features.name);
+                let is_called = match wanted.name {
+                    Naming::Kept => true,
+                    Naming::To(name) => features.name == Some(name),
+                    Naming::TakenBack => features.name.is_none(),
+                };
+                prop_assert!(is_called);
                 prop_assert!(wanted.favourite.is_none_or(|it| it == features.favourite));
                 prop_assert!(wanted.archived.is_none_or(|it| it == features.archived));
             }
+        }
+    }
+
+    /// Whoever changes it only where it is as they saw it, is refused for what somebody made of it, and for nothing else.
+    #[test]
+    fn a_conversation_has_another_version_where_its_features_are_others(commands in commands::conversation()) {
+        for step in Life::<Conversation>::of(&commands).steps {
+            let (Conversation::Open { features: had, version: from, .. }, Conversation::Open { features, version, .. }) =
+                (&step.before, &step.after) else { continue };
+            prop_assert_eq!(version != from, features != had, "{:?}", step);
+            prop_assert!(version >= from);
         }
     }
 
@@ -152,6 +168,7 @@ proptest! {
                 ConversationCommand::Enter { by }
                 | ConversationCommand::Change { by, .. }
                 | ConversationCommand::ChooseBranch { by, .. }
+                | ConversationCommand::Import { by, .. }
                 | ConversationCommand::Delete { by } => by,
                 ConversationCommand::Start { .. } | ConversationCommand::Title { .. } => continue,
             };
@@ -162,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn a_message_is_posted_or_it_is_a_reply_that_ends_at_most_once(commands in commands::message()) {
+    fn a_message_is_posted_or_imported_or_it_is_a_reply_that_ends_at_most_once(commands in commands::message()) {
         let mut names = names(&Life::<Message>::of(&commands));
         // Marks come at any time, and nothing comes after the end.
         names.retain(|name| !["MessageRated", "MessageEmbedded"].contains(&name.as_str()));
@@ -170,9 +187,10 @@ proptest! {
             names.pop();
             prop_assert!(!names.is_empty());
         }
-        let lives: [&[&str]; 7] = [
+        let lives: [&[&str]; 8] = [
             &[],
             &["MessagePosted"],
+            &["MessageImported"],
             &["ReplyGiven"],
             &["ReplyRequested"],
             &["ReplyRequested", "ReplyCompleted"],

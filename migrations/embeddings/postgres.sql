@@ -13,8 +13,23 @@ create table vectors (
     vector       real[],
     primary key (message, model)
 );
-create index vectors_of_owner on vectors (owner, model, dimension);
+create index vectors_of_owner on vectors (owner, model, position);
 create index vectors_of_conversation on vectors (conversation);
+
+-- What tells in a few bytes which vectors are worth a look, and what they are filtered by; of all that are long enough.
+create table vector_sketches (
+    owner        uuid      not null,
+    model        text      not null,
+    -- The message's, as above.
+    position     bigint    not null,
+    dimension    bigint    not null,
+    conversation uuid      not null,
+    role         text      not null,
+    created_at   bigint    not null,
+    sketch       bit(1024) not null,
+    -- All of an owner's are looked through: in the key alone, where the table was vacuumed since they came.
+    primary key (owner, model, position) include (dimension, conversation, role, created_at, sketch)
+) with (autovacuum_vacuum_insert_scale_factor = 0.02);
 
 create table vector_favourites (
     conversation uuid not null primary key,

@@ -8,7 +8,7 @@ create table conversations (
     title_key  text,
     favourite  bigint not null,
     archived   bigint not null,
-    -- How many events its own stream has.
+    -- How many events have made its features what they are.
     version    bigint not null,
     -- The newest message of the branch that was chosen.
     leaf       uuid,
@@ -47,7 +47,8 @@ create table messages (
     position          bigint not null
 );
 create index messages_of_owner on messages (owner, position);
-create index messages_of_conversation on messages (conversation, position);
+-- With what is shown, so that a branch is found among many without a look at the others' rows.
+create index messages_of_conversation on messages (conversation, position, shown);
 create index messages_after on messages (parent) where parent is not null;
 create index messages_first on messages (conversation) where parent is null;
 create index messages_replied on messages (owner, position) where answers is not null;
@@ -60,7 +61,7 @@ create table owners (
     messages bigint not null
 );
 
--- The files that belong to messages; their bytes are kept elsewhere, under their ids.
+-- The files that belong to messages; their bytes are kept elsewhere.
 create table attachments (
     id           uuid   not null primary key,
     message      uuid   not null,
@@ -71,8 +72,11 @@ create table attachments (
     size         bigint not null,
     -- SHA-256, in hexadecimal digits.
     digest       text   not null,
+    -- Under which id their bytes are.
+    kept_as      uuid   not null,
     created_at   bigint not null,
     position     bigint not null
 );
+create index attachments_kept on attachments (kept_as);
 create index attachments_of_message on attachments (message, position);
 create index attachments_of_conversation on attachments (conversation);

@@ -28,5 +28,8 @@ create table search_messages (
 create index search_messages_in on search_messages (conversation);
 create index search_messages_at on search_messages (owner, created_at, position);
 
--- A row's id is the message's position. Words come cut and folded, so that a space is all that parts them.
-create virtual table search_words using fts5 (words, tags, content = '', contentless_delete = 1, tokenize = 'ascii');
+-- A row's id is the message's position. Words come cut and folded, so that a space is all that parts them. After the seven
+-- characters of its owner's mark a beginning of two or three letters is that of very many words: these have lists of their own.
+create virtual table search_words using fts5 (
+    words, tags, content = '', contentless_delete = 1, tokenize = 'ascii', prefix = '9 10'
+);

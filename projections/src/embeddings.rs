@@ -4,8 +4,10 @@ mod apply;
 mod blocks;
 mod embedder;
 mod fold;
+mod lacking;
 mod postgres;
 mod query;
+mod sketch;
 mod sqlite;
 mod vector;
 
@@ -21,6 +23,7 @@ use store::{StoreError, Tx};
 use crate::history::Role;
 use crate::{Change, Projection};
 pub use embedder::{DIMENSION, MODEL, embed};
+pub use lacking::lacking;
 pub use query::{Cursor, MOST, Near, Nearest, NearestError, Page, dimension, nearest, page};
 pub use vector::unit;
 
@@ -64,10 +67,13 @@ const fn concerns_conversation(event: &ConversationEvent) -> bool {
         | ConversationEvent::ConversationUnfavourited { .. }
         | ConversationEvent::ConversationDeleted { .. } => true,
         ConversationEvent::ConversationRenamed { .. }
+        | ConversationEvent::ConversationUnnamed { .. }
         | ConversationEvent::ConversationTitled { .. }
+        | ConversationEvent::TitleWasted { .. }
         | ConversationEvent::ConversationArchived { .. }
         | ConversationEvent::ConversationRestored { .. }
-        | ConversationEvent::BranchChosen { .. } => false,
+        | ConversationEvent::BranchChosen { .. }
+        | ConversationEvent::ConversationImported { .. } => false,
     }
 }
 

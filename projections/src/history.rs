@@ -10,6 +10,7 @@ mod replies;
 mod tree;
 
 use domain::chat::Usage;
+use domain::chat::import::Words;
 use domain::chat::message::Rating;
 use domain::chat::place::Speaker;
 use domain::ids::{ConversationId, MessageId, UserId};
@@ -19,9 +20,11 @@ use store::read_model::{Spec, Tables};
 use store::{Position, StoreError, Tx};
 
 use crate::{Change, Projection};
-pub use attachments::{Attachment, attachment, attachments_between, attachments_of};
+pub use attachments::{Attachment, attachment, attachments_in, attachments_of, kept_between};
 pub use conversations::{Conversation, ConversationsQuery, Listed, conversation, conversations};
-pub use query::{Clearing, Cursor, HistoryPage, HistoryQuery, Scope, conversations_of, message, page, siblings};
+pub use query::{
+    Clearing, Cursor, HistoryPage, HistoryQuery, Scope, conversations_of, message, page, siblings, stretch,
+};
 pub use replies::{above, awaited, awaited_above, awaited_by, awaited_in, replies_of};
 
 /// The read model of conversations, messages and their files.
@@ -88,6 +91,15 @@ words! {
         /// Who posts says that a model said so.
         Assistant = "assistant",
         System = "system",
+    }
+}
+
+impl From<&Words> for Role {
+    fn from(words: &Words) -> Self {
+        match words {
+            Words::Posted { speaker, .. } => (*speaker).into(),
+            Words::Replied { .. } => Self::Bot,
+        }
     }
 }
 

@@ -46,7 +46,7 @@ pub struct ModelDay {
     pub sums: Sums,
 }
 
-/// What some replies come to. No sum is ever below zero, and none leaves its range.
+/// What some replies, titles and vectors come to. No sum is ever below zero, and none leaves its range.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
 pub struct Sums {
     pub replies: i64,
@@ -98,13 +98,18 @@ impl Sums {
     }
 }
 
-/// Who spent what on which model, where the event is the end of a reply, or a title.
+/// Who spent what on which model, where the event is the end of a reply, a title, or a vector.
 fn spent(event: &Event) -> Option<(UserId, &str, Sums)> {
     match event {
-        Event::Message(_, event) => spent_on_reply(event),
-        Event::Conversation(_, ConversationEvent::ConversationTitled { owner, model, usage, .. }) => {
-            Some((*owner, model, Sums::of_tokens(*usage)))
+        Event::Message(_, MessageEvent::MessageEmbedded { owner, embedding, usage }) => {
+            Some((*owner, embedding.model.as_str(), Sums::of_tokens((*usage)?)))
         }
+        Event::Message(_, event) => spent_on_reply(event),
+        Event::Conversation(
+            _,
+            ConversationEvent::ConversationTitled { owner, model, usage, .. }
+            | ConversationEvent::TitleWasted { owner, model, usage },
+        ) => Some((*owner, model, Sums::of_tokens(*usage))),
         Event::Conversation(..)
         | Event::User(..)
         | Event::Claim(..)
@@ -125,6 +130,8 @@ fn spent_on_reply(event: &MessageEvent) -> Option<(UserId, &str, Sums)> {
         MessageEvent::ReplyStopped { owner, .. } | MessageEvent::ReplyInterrupted { owner, .. } => *owner,
         MessageEvent::MessagePosted { .. }
         | MessageEvent::ReplyRequested { .. }
+        // It was paid for elsewhere.
+        | MessageEvent::MessageImported { .. }
         | MessageEvent::MessageRated { .. }
         | MessageEvent::MessageEmbedded { .. }
         | MessageEvent::MessageDeleted { .. } => return None,

@@ -3,6 +3,7 @@
 pub mod bulk;
 mod clock;
 mod db;
+pub mod embedders;
 mod error;
 mod executor;
 mod lease;

@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 
 use api::{
-    AccessTokens, Algorithm, ApiKeys, App, BootstrapKey, Files, Followers, NewPasswords, Operator, OwnWrites, Parts,
-    Passwords, Place, RefreshTokens, Revocations, SecretKey, SigningKeys, Surface, Throttle, TrustedProxies,
-    UnknownTokens,
+    AccessTokens, Algorithm, ApiKeys, App, BootstrapKey, Files, Followers, Imports, NewPasswords, Operator, OwnWrites,
+    Parts, Passwords, Patience, Place, RefreshTokens, Revocations, SecretKey, SigningKeys, Surface, Throttle,
+    TrustedProxies, UnknownTokens,
 };
 use domain::limit::Rate;
 use domain::token::family::Lifetime;
 use domain::values::{PasswordPolicy, Role};
 use projections::ReadModels;
-use replies::{Context, Live, ProviderConfig, Providers, ProvidersConfig, Replier, Titles};
+use replies::{Context, Embedder, Live, ProviderConfig, Providers, ProvidersConfig, Replier, Titles};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use store::{Clock, Executor, Successors};
@@ -51,6 +51,7 @@ pub struct Options {
     pub titles: Titles,
     /// In bytes.
     pub attachment_limit: u64,
+    pub attachment_patience: Patience,
 }
 
 impl Default for Options {
@@ -65,6 +66,7 @@ impl Default for Options {
             context: Context { system: None, budget: 1_000 },
             titles: Titles::Words,
             attachment_limit: 1 << 20,
+            attachment_patience: Patience::default(),
         }
     }
 }
@@ -110,6 +112,7 @@ impl TestApp {
         let (providers, live) =
             reply(&stage, &read_models, options.providers, (options.context, options.titles), &clock, &stop).await;
         let files = Files::open(in_folder(&stage), options.attachment_limit).expect("a folder");
+        let files = files.with_patience(options.attachment_patience);
         let app = App::new(Parts {
             log: stage.log.clone(),
             bus: stage.bus.clone(),
@@ -131,6 +134,7 @@ impl TestApp {
             providers,
             live,
             files: files.clone(),
+            imports: Imports::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -288,8 +292,18 @@ async fn reply(
         node: "test".to_owned(),
         at_once: 1_000,
     });
+    let embedder = Embedder {
+        log: log.clone(),
+        bus: stage.bus.clone(),
+        executor: Executor::new(log.clone(), clock.clone()),
+        embeddings: read_models.embeddings.clone(),
+        providers: providers.clone(),
+        node: "test".to_owned(),
+    };
     let from = log.head().await.expect("the log is up");
     let (watching, stop_watching, stop_replying) = (live.clone(), stop.clone(), stop.clone());
+    let stop_embedding = stop.clone();
+    tokio::spawn(async move { embedder.run(stop_embedding).await });
     tokio::spawn(async move { watching.run(log, from, stop_watching).await });
     tokio::spawn(async move { replier.run(stop_replying).await });
     (providers, live)

@@ -34,6 +34,10 @@ impl Asker {
         Self { client, token: text(&signed_in, "access_token") }
     }
 
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Asks a model in a new conversation, and does not wait: the reply's id.
     pub async fn ask(&self, node: &str, model: &str) -> String {
         let path = format!("{node}/api/v1/chat/background");

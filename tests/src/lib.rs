@@ -11,9 +11,11 @@
 pub mod app;
 pub mod asker;
 pub mod child;
+pub mod events;
 pub mod fake_provider;
 pub mod load;
 pub mod log;
+pub mod plans;
 pub mod process;
 pub mod scribe;
 pub mod servers;

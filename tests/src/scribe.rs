@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use domain::chat::Usage;
 use domain::chat::attachment::{AttachedTo, AttachmentEvent, File};
 use domain::chat::conversation::ConversationEvent;
+use domain::chat::import::{Imported, Kept, Words};
 use domain::chat::message::{MessageEvent, Rating};
 use domain::chat::place::{After, Speaker};
+use domain::chat::reply::{Ending, Said};
 use domain::ids::{AttachmentId, ConversationId, MessageId, UserId};
 use domain::values::{Digest, MediaType};
 use domain::{Event, Metadata, Timestamp};
@@ -140,7 +142,7 @@ impl Scribe {
         let id = store::fresh_id();
         let name = "a plan.pdf".to_owned().try_into().expect("a name");
         let file = File { name, media_type: MediaType::Pdf, size: 7, digest: Digest::new([15; 32]) };
-        self.say(Event::Attachment(id, AttachmentEvent::AttachmentAdded { to, file })).await;
+        self.say(Event::Attachment(id, AttachmentEvent::AttachmentAdded { to, file, kept_as: None })).await;
         id
     }
 
@@ -214,11 +216,32 @@ impl Room {
         scribe.post_after(self.owner, self.id, after, text).await
     }
 
+    /// A message and a reply to it, said elsewhere.
+    async fn import(&mut self, scribe: &mut Scribe, dice: usize, after: MessageId) {
+        let body = format!("Elsewhere {dice}").try_into().expect("a message");
+        let asked = Words::Posted { speaker: Speaker::User, body };
+        let ending = Some(Ending::Stopped).filter(|_| dice.is_multiple_of(2));
+        let said = Said { text: format!("reply {dice}"), model: "m3".to_owned(), usage: Usage::default() };
+        let question = self.say_elsewhere(scribe, dice, After::Message(after), asked).await;
+        let answer = Words::Replied { to: question, said, ending };
+        self.say_elsewhere(scribe, dice, After::Message(question), answer).await;
+    }
+
+    async fn say_elsewhere(&mut self, scribe: &mut Scribe, dice: usize, after: After, words: Words) -> MessageId {
+        let (id, rating) = (store::fresh_id(), Rating::ALL.get(dice % 5).copied());
+        let (conversation, owner) = (self.id, self.owner);
+        let (created_at, updated_at) = (moment(dice), moment(dice + 1));
+        let message = Imported { conversation, owner, after, words, rating, created_at, updated_at };
+        scribe.say(Event::Message(id, MessageEvent::MessageImported { message })).await;
+        self.said.push(id);
+        id
+    }
+
     /// Something else than a turn.
     async fn change(&mut self, scribe: &mut Scribe, dice: usize) {
         let (owner, conversation, Some(message)) = (self.owner, self.id, self.any(dice)) else { return };
         let name = || format!("Room {dice}").try_into().expect("a name");
-        let event = match dice % 9 {
+        let event = match dice % 11 {
             0 => ConversationEvent::BranchChosen { owner, through: message },
             1 => ConversationEvent::ConversationRenamed { owner, name: name() },
             2 => {
@@ -227,6 +250,8 @@ impl Room {
             }
             3 => ConversationEvent::ConversationFavourited { owner },
             4 => ConversationEvent::ConversationArchived { owner },
+            7 => ConversationEvent::ConversationUnnamed { owner },
+            8 => ConversationEvent::TitleWasted { owner, model: "m".to_owned(), usage: Usage::default() },
             5 => {
                 let rating = Rating::ALL[dice % Rating::ALL.len()];
                 return scribe.say(Event::Message(message, MessageEvent::MessageRated { owner, rating })).await;
@@ -235,8 +260,17 @@ impl Room {
                 self.said.retain(|said| *said != message);
                 return scribe.say(Event::Message(message, MessageEvent::MessageDeleted { owner, conversation })).await;
             }
-            _ => return,
+            9 => {
+                let (digest, created_at, updated_at) = (Digest::new([15; 32]), moment(1), moment(dice));
+                let kept = Kept { title: Some(name()), digest, created_at, updated_at };
+                ConversationEvent::ConversationImported { owner, kept }
+            }
+            _ => return self.import(scribe, dice, message).await,
         };
         scribe.say(Event::Conversation(conversation, event)).await;
     }
+}
+
+fn moment(dice: usize) -> Timestamp {
+    Timestamp::from_micros(i64::try_from(dice).expect("few"))
 }

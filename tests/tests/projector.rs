@@ -22,7 +22,7 @@ async fn dump(db: &Db) -> Vec<String> {
                          created_at, updated_at, touched";
     let messages = "id, conversation, owner, role, content, model, parent, shown, next, answers, state, reason, prompt_tokens, \
                     completion_tokens, estimated, rating, created_at, updated_at, position";
-    let attachments = "id, message, conversation, owner, name, media_type, size, digest, created_at, position";
+    let attachments = "id, message, conversation, owner, name, media_type, size, digest, kept_as, created_at, position";
     let tables = [
         ("conversations", conversations),
         ("messages", messages),
@@ -36,7 +36,7 @@ async fn dump(db: &Db) -> Vec<String> {
             .map(|column| match (db, column) {
                 (
                     Db::Sqlite(_),
-                    "id" | "owner" | "conversation" | "message" | "parent" | "next" | "answers" | "leaf",
+                    "id" | "owner" | "conversation" | "message" | "parent" | "next" | "answers" | "leaf" | "kept_as",
                 ) => {
                     format!("coalesce(hex({column}), '-')")
                 }

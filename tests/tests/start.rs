@@ -40,6 +40,8 @@ async fn a_wrong_setting_is_named_and_not_repeated() {
         ("API_KEY", vec![]),
         ("TRUSTED_PROXIES", vec![]),
         ("COLLOQUY_DEV_ADMIN", vec![]),
+        ("COLLOQUY_EMBEDDINGS", vec![]),
+        ("COLLOQUY_EMBEDDING_DIMENSIONS", vec![]),
     ] {
         let mut binary = Colloquy::builder().env(name, wrong);
         for (other, value) in others {

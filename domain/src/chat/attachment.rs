@@ -1,16 +1,16 @@
-//! `Add` → `AttachmentAdded`; `Remove` → `AttachmentRemoved`: a file that belongs to a message. Its bytes are kept elsewhere,
-//! under its id; when the message goes, or its conversation, no event of this stream says so.
+//! `Add` → `AttachmentAdded`; `Remove` → `AttachmentRemoved`: a file that belongs to a message. Its bytes are kept elsewhere;
+//! when the message goes, or its conversation, no event of this stream says so.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::decide::{aggregate, events};
-use crate::ids::{AttachmentId, ConversationId, MessageId, UserId};
+use crate::ids::{AttachmentId, BytesId, ConversationId, MessageId, UserId};
 use crate::values::{Digest, FileName, MediaType};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttachmentCommand {
-    Add { to: AttachedTo, file: File },
+    Add { to: AttachedTo, file: File, kept_as: BytesId },
     Remove { by: UserId },
 }
 
@@ -33,11 +33,14 @@ pub struct File {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AttachmentEvent {
+    /// In version 1 bytes were kept under their attachment's own id.
     AttachmentAdded {
         #[serde(flatten)]
         to: AttachedTo,
         #[serde(flatten)]
         file: File,
+        #[serde(default)]
+        kept_as: Option<BytesId>,
     },
     AttachmentRemoved {
         owner: UserId,
@@ -45,7 +48,7 @@ pub enum AttachmentEvent {
     },
 }
 
-events!(AttachmentEvent { AttachmentAdded = "1", AttachmentRemoved = "1" });
+events!(AttachmentEvent { AttachmentAdded = "2", AttachmentRemoved = "1" });
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AttachmentError {
@@ -63,6 +66,8 @@ pub enum Attachment {
     Added {
         to: AttachedTo,
         file: File,
+        /// `None`: under its own id.
+        kept_as: Option<BytesId>,
     },
     Removed,
 }
@@ -81,8 +86,8 @@ impl Attachment {
 
     fn decide(&self, command: AttachmentCommand, _now: Timestamp) -> Result<Vec<AttachmentEvent>, AttachmentError> {
         match (self, command) {
-            (Self::Unknown, AttachmentCommand::Add { to, file }) => {
-                Ok(vec![AttachmentEvent::AttachmentAdded { to, file }])
+            (Self::Unknown, AttachmentCommand::Add { to, file, kept_as }) => {
+                Ok(vec![AttachmentEvent::AttachmentAdded { to, file, kept_as: Some(kept_as) }])
             }
             (Self::Added { .. } | Self::Removed, AttachmentCommand::Add { .. }) => Err(AttachmentError::AlreadyAdded),
             (Self::Added { to, .. }, AttachmentCommand::Remove { by }) if to.owner == by => {
@@ -94,7 +99,7 @@ impl Attachment {
 
     fn evolve(&mut self, event: AttachmentEvent) {
         *self = match event {
-            AttachmentEvent::AttachmentAdded { to, file } => Self::Added { to, file },
+            AttachmentEvent::AttachmentAdded { to, file, kept_as } => Self::Added { to, file, kept_as },
             AttachmentEvent::AttachmentRemoved { .. } => Self::Removed,
         };
     }
@@ -115,11 +120,11 @@ mod tests {
     }
 
     fn add() -> AttachmentCommand {
-        AttachmentCommand::Add { to: to(), file: file() }
+        AttachmentCommand::Add { to: to(), file: file(), kept_as: id(4) }
     }
 
     fn added() -> AttachmentEvent {
-        AttachmentEvent::AttachmentAdded { to: to(), file: file() }
+        AttachmentEvent::AttachmentAdded { to: to(), file: file(), kept_as: Some(id(4)) }
     }
 
     fn removed() -> AttachmentEvent {

@@ -1,13 +1,17 @@
-//! `Start` → `ConversationStarted`; `Change` → `ConversationRenamed` and its like; `ChooseBranch` → `BranchChosen`; `Delete`
-//! → `ConversationDeleted`.
+//! `Start` → `ConversationStarted`; `Change` → `ConversationRenamed` and its like; `ChooseBranch` → `BranchChosen`; `Import` →
+//! `ConversationImported`; `Delete` → `ConversationDeleted`.
+
+mod features;
 
 use serde::{Deserialize, Serialize};
 
+use super::import::Kept;
 use super::reply::Usage;
 use crate::Timestamp;
 use crate::decide::{aggregate, events};
 use crate::ids::{ConversationId, MessageId, UserId};
-use crate::values::ConversationName;
+use crate::values::{ConversationName, Digest};
+pub use features::{Changes, Features, Naming};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConversationCommand {
@@ -23,9 +27,9 @@ pub enum ConversationCommand {
         by: UserId,
         wanted: Changes,
     },
-    /// Names a conversation that its owner has not named.
+    /// Names a conversation that its owner has not named; where a model was asked in vain, it is told what that took.
     Title {
-        title: ConversationName,
+        title: Option<ConversationName>,
         model: String,
         usage: Usage,
     },
@@ -33,29 +37,14 @@ pub enum ConversationCommand {
         by: UserId,
         through: MessageId,
     },
+    /// All that was said in it elsewhere is here now.
+    Import {
+        by: UserId,
+        kept: Kept,
+    },
     Delete {
         by: UserId,
     },
-}
-
-/// What its owner gives a conversation.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Features {
-    /// `None`: it is called by what is said in it.
-    #[serde(default)]
-    pub name: Option<ConversationName>,
-    #[serde(default)]
-    pub favourite: bool,
-    #[serde(default)]
-    pub archived: bool,
-}
-
-/// What is to become different; `None` leaves a feature as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Changes {
-    pub name: Option<ConversationName>,
-    pub favourite: Option<bool>,
-    pub archived: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,10 +59,20 @@ pub enum ConversationEvent {
         owner: UserId,
         name: ConversationName,
     },
+    /// It is called by what is said in it again.
+    ConversationUnnamed {
+        owner: UserId,
+    },
     /// By a model, from what was said.
     ConversationTitled {
         owner: UserId,
         title: ConversationName,
+        model: String,
+        usage: Usage,
+    },
+    /// A model was asked for a title that came to nothing, or too late.
+    TitleWasted {
+        owner: UserId,
         model: String,
         usage: Usage,
     },
@@ -94,6 +93,11 @@ pub enum ConversationEvent {
         owner: UserId,
         through: MessageId,
     },
+    ConversationImported {
+        owner: UserId,
+        #[serde(flatten)]
+        kept: Kept,
+    },
     ConversationDeleted {
         owner: UserId,
     },
@@ -102,12 +106,15 @@ pub enum ConversationEvent {
 events!(ConversationEvent {
     ConversationStarted = "2",
     ConversationRenamed = "1",
+    ConversationUnnamed = "1",
     ConversationTitled = "1",
+    TitleWasted = "1",
     ConversationFavourited = "1",
     ConversationUnfavourited = "1",
     ConversationArchived = "1",
     ConversationRestored = "1",
     BranchChosen = "1",
+    ConversationImported = "1",
     ConversationDeleted = "1",
 });
 
@@ -129,7 +136,11 @@ pub enum Conversation {
         features: Features,
         /// What it had when it was new.
         started_with: Features,
+        /// How many events have made its features what they are.
+        version: i64,
         is_titled: bool,
+        /// What came in from elsewhere, where all of it is here.
+        imported: Option<Digest>,
     },
     Deleted,
 }
@@ -137,6 +148,15 @@ pub enum Conversation {
 aggregate!(Conversation, "conversation", ConversationId, ConversationCommand, ConversationEvent, ConversationError);
 
 impl Conversation {
+    /// How often its owner has made something of it; `None` where it is not there.
+    #[must_use]
+    pub const fn version(&self) -> Option<i64> {
+        match self {
+            Self::Open { version, .. } => Some(*version),
+            Self::Unknown | Self::Deleted => None,
+        }
+    }
+
     fn decide(
         &self,
         command: ConversationCommand,
@@ -154,12 +174,18 @@ impl Conversation {
                 Ok(wanted.events(by, features))
             }
             (Self::Open { owner, features, is_titled, .. }, ConversationCommand::Title { title, model, usage }) => {
-                let is_needed = features.name.is_none() && !is_titled;
-                let titled = ConversationEvent::ConversationTitled { owner: *owner, title, model, usage };
-                Ok(is_needed.then_some(titled).into_iter().collect())
+                let (owner, is_needed) = (*owner, features.name.is_none() && !is_titled);
+                Ok(vec![match title.filter(|_| is_needed) {
+                    Some(title) => ConversationEvent::ConversationTitled { owner, title, model, usage },
+                    None => ConversationEvent::TitleWasted { owner, model, usage },
+                }])
             }
             (Self::Open { owner, .. }, ConversationCommand::ChooseBranch { by, through }) if *owner == by => {
                 Ok(vec![ConversationEvent::BranchChosen { owner: by, through }])
+            }
+            (Self::Open { owner, imported, .. }, ConversationCommand::Import { by, kept }) if *owner == by => {
+                let event = ConversationEvent::ConversationImported { owner: by, kept };
+                Ok(imported.is_none().then_some(event).into_iter().collect())
             }
             (Self::Open { owner, .. }, ConversationCommand::Delete { by }) if *owner == by => {
                 Ok(vec![ConversationEvent::ConversationDeleted { owner: by }])
@@ -170,6 +196,7 @@ impl Conversation {
                 | ConversationCommand::Change { .. }
                 | ConversationCommand::Title { .. }
                 | ConversationCommand::ChooseBranch { .. }
+                | ConversationCommand::Import { .. }
                 | ConversationCommand::Delete { .. },
             ) => Err(ConversationError::NotFound),
         }
@@ -178,53 +205,44 @@ impl Conversation {
     fn evolve(&mut self, event: ConversationEvent) {
         *self = match (std::mem::take(self), event) {
             (_, ConversationEvent::ConversationStarted { owner, features }) => {
-                Self::Open { owner, features: features.clone(), started_with: features, is_titled: false }
+                let started_with = features.clone();
+                Self::Open { owner, features, started_with, version: 1, is_titled: false, imported: None }
             }
             (_, ConversationEvent::ConversationDeleted { .. }) | (Self::Deleted, _) => Self::Deleted,
             (Self::Unknown, _) => Self::Unknown,
-            (Self::Open { owner, features, started_with, is_titled }, event) => {
-                let is_titled = is_titled || matches!(event, ConversationEvent::ConversationTitled { .. });
-                Self::Open { owner, features: features.after(event), started_with, is_titled }
+            (Self::Open { owner, features, started_with, version, is_titled, imported }, event) => {
+                let version = version + i64::from(event.is_change());
+                let came = if let ConversationEvent::ConversationImported { kept, .. } = &event {
+                    Some(kept.digest)
+                } else {
+                    None
+                };
+                let imported = imported.or(came);
+                let is_titled =
+                    is_titled || imported.is_some() || matches!(event, ConversationEvent::ConversationTitled { .. });
+                Self::Open { owner, features: features.after(event), started_with, version, is_titled, imported }
             }
         };
     }
 }
 
-impl Changes {
-    /// What has to happen where a conversation has these features already.
-    fn events(self, owner: UserId, had: &Features) -> Vec<ConversationEvent> {
-        let name = self.name.filter(|name| had.name.as_ref() != Some(name));
-        let renamed = name.map(|name| ConversationEvent::ConversationRenamed { owner, name });
-        let favourited = self.favourite.filter(|favourite| *favourite != had.favourite).map(|favourite| {
-            if favourite {
-                ConversationEvent::ConversationFavourited { owner }
-            } else {
-                ConversationEvent::ConversationUnfavourited { owner }
-            }
-        });
-        let archived = self.archived.filter(|archived| *archived != had.archived).map(|archived| {
-            if archived {
-                ConversationEvent::ConversationArchived { owner }
-            } else {
-                ConversationEvent::ConversationRestored { owner }
-            }
-        });
-        [renamed, favourited, archived].into_iter().flatten().collect()
-    }
-}
-
-impl Features {
-    fn after(self, event: ConversationEvent) -> Self {
-        match event {
-            ConversationEvent::ConversationStarted { features, .. } => features,
-            ConversationEvent::ConversationRenamed { name, .. } => Self { name: Some(name), ..self },
-            ConversationEvent::ConversationFavourited { .. } => Self { favourite: true, ..self },
-            ConversationEvent::ConversationUnfavourited { .. } => Self { favourite: false, ..self },
-            ConversationEvent::ConversationArchived { .. } => Self { archived: true, ..self },
-            ConversationEvent::ConversationRestored { .. } => Self { archived: false, ..self },
-            ConversationEvent::ConversationTitled { .. }
-            | ConversationEvent::BranchChosen { .. }
-            | ConversationEvent::ConversationDeleted { .. } => self,
+impl ConversationEvent {
+    /// Whether its owner has changed a feature. What is said in it, and what follows from that, is no change of these.
+    #[must_use]
+    pub const fn is_change(&self) -> bool {
+        match self {
+            Self::ConversationRenamed { .. }
+            | Self::ConversationUnnamed { .. }
+            | Self::ConversationFavourited { .. }
+            | Self::ConversationUnfavourited { .. }
+            | Self::ConversationArchived { .. }
+            | Self::ConversationRestored { .. } => true,
+            Self::ConversationStarted { .. }
+            | Self::ConversationTitled { .. }
+            | Self::TitleWasted { .. }
+            | Self::BranchChosen { .. }
+            | Self::ConversationImported { .. }
+            | Self::ConversationDeleted { .. } => false,
         }
     }
 }

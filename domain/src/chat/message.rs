@@ -1,14 +1,19 @@
 //! `Post` → `MessagePosted`; `GiveReply` → `ReplyGiven`; `RequestReply` → `ReplyRequested`, then one ending: a turn is two
-//! of these streams. `Rate` → `MessageRated`, `Embed` → `MessageEmbedded`, `Delete` → `MessageDeleted`.
+//! of these streams. `Import` → `MessageImported`, `Rate` → `MessageRated`, `Embed` → `MessageEmbedded`, `Delete` →
+//! `MessageDeleted`.
+
+mod event;
 
 use serde::{Deserialize, Serialize};
 
+use super::import::{self, Imported, Words};
 use super::place::{After, Speaker};
-use super::reply::{Asked, Ending, FinishReason, Interruption, ReplyTo, Said};
+use super::reply::{Asked, Ending, ReplyTo, Said, Usage};
 use crate::Timestamp;
-use crate::decide::{aggregate, events};
+use crate::decide::aggregate;
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::values::{Embedding, MessageBody};
+pub use event::MessageEvent;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageCommand {
@@ -33,6 +38,8 @@ pub enum MessageCommand {
         said: Said,
         ending: Ending,
     },
+    /// It was said elsewhere.
+    Import(Imported),
     /// Asks whether it is a message of a conversation of `by`'s; nothing happens.
     Find {
         by: UserId,
@@ -42,107 +49,15 @@ pub enum MessageCommand {
         by: UserId,
         rating: Rating,
     },
-    /// Its owner says where it stands among others.
+    /// Its owner says where it stands among others, or a provider's model does, in their name.
     Embed {
         by: UserId,
         embedding: Embedding,
+        usage: Option<Usage>,
     },
     Delete {
         by: UserId,
     },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MessageEvent {
-    /// In version 1 all messages were a person's, each after the one before.
-    MessagePosted {
-        conversation: ConversationId,
-        owner: UserId,
-        body: MessageBody,
-        #[serde(default)]
-        speaker: Speaker,
-        #[serde(default)]
-        after: After,
-    },
-    ReplyGiven {
-        conversation: ConversationId,
-        owner: UserId,
-        to: MessageId,
-        text: String,
-        model: String,
-    },
-    /// In version 1 a model had no parameters.
-    ReplyRequested {
-        #[serde(flatten)]
-        reply: ReplyTo,
-        #[serde(flatten)]
-        asked: Asked,
-    },
-    /// Version 1 named neither the owner nor why the model had ended.
-    ReplyCompleted {
-        #[serde(default)]
-        owner: Option<UserId>,
-        #[serde(flatten)]
-        said: Said,
-        #[serde(default)]
-        finish: FinishReason,
-    },
-    ReplyStopped {
-        owner: UserId,
-        #[serde(flatten)]
-        said: Said,
-    },
-    ReplyInterrupted {
-        owner: UserId,
-        #[serde(flatten)]
-        said: Said,
-        reason: Interruption,
-        retry_after_seconds: Option<u32>,
-    },
-    MessageRated {
-        owner: UserId,
-        rating: Rating,
-    },
-    MessageEmbedded {
-        owner: UserId,
-        embedding: Embedding,
-    },
-    MessageDeleted {
-        owner: UserId,
-        conversation: ConversationId,
-    },
-}
-
-events!(MessageEvent {
-    MessagePosted = "2",
-    ReplyGiven = "1",
-    ReplyRequested = "2",
-    ReplyCompleted = "2",
-    ReplyStopped = "1",
-    ReplyInterrupted = "1",
-    MessageRated = "1",
-    MessageEmbedded = "1",
-    MessageDeleted = "1",
-});
-
-impl MessageEvent {
-    /// How a reply ended, and with what.
-    #[must_use]
-    pub const fn ending(&self) -> Option<(Ending, &Said)> {
-        match self {
-            Self::ReplyCompleted { said, finish, .. } => Some((Ending::Completed { finish: *finish }, said)),
-            Self::ReplyStopped { said, .. } => Some((Ending::Stopped, said)),
-            Self::ReplyInterrupted { said, reason, retry_after_seconds, .. } => {
-                Some((Ending::Interrupted { reason: *reason, retry_after_seconds: *retry_after_seconds }, said))
-            }
-            Self::MessagePosted { .. }
-            | Self::ReplyGiven { .. }
-            | Self::ReplyRequested { .. }
-            | Self::MessageRated { .. }
-            | Self::MessageEmbedded { .. }
-            | Self::MessageDeleted { .. } => None,
-        }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -223,12 +138,16 @@ impl Message {
             (Self::Unknown, MessageCommand::RequestReply { reply, asked }) => {
                 Ok(vec![MessageEvent::ReplyRequested { reply, asked }])
             }
+            (Self::Unknown, MessageCommand::Import(message)) => Ok(vec![MessageEvent::MessageImported { message }]),
             (Self::Awaited { reply, .. }, MessageCommand::EndReply { said, ending }) => {
                 Ok(vec![ended(reply.owner, said, ending)])
             }
             (
                 _,
-                MessageCommand::Post { .. } | MessageCommand::GiveReply { .. } | MessageCommand::RequestReply { .. },
+                MessageCommand::Post { .. }
+                | MessageCommand::GiveReply { .. }
+                | MessageCommand::RequestReply { .. }
+                | MessageCommand::Import(_),
             ) => Err(MessageError::AlreadyExists),
             (_, MessageCommand::EndReply { .. }) => Err(MessageError::NoReplyAwaited),
             (state, MessageCommand::Find { by, conversation }) => {
@@ -241,12 +160,22 @@ impl Message {
             (state, MessageCommand::Rate { by, rating }) => {
                 state.place_of(by).map(|_| vec![MessageEvent::MessageRated { owner: by, rating }])
             }
-            (state, MessageCommand::Embed { by, embedding }) => {
-                state.place_of(by).map(|_| vec![MessageEvent::MessageEmbedded { owner: by, embedding }])
+            (state, MessageCommand::Embed { by, embedding, usage }) => {
+                state.place_of(by).map(|_| vec![MessageEvent::MessageEmbedded { owner: by, embedding, usage }])
             }
             (state, MessageCommand::Delete { by }) => {
                 let conversation = state.place_of(by)?;
                 Ok(vec![MessageEvent::MessageDeleted { owner: by, conversation }])
+            }
+        }
+    }
+
+    fn imported(message: Imported) -> Self {
+        let Imported { conversation, owner, after, words, .. } = message;
+        match words {
+            Words::Posted { speaker, body } => Self::Posted { conversation, owner, body, speaker, after },
+            Words::Replied { to, said, .. } => {
+                Self::Replied { reply: ReplyTo { conversation, owner, to }, asked: import::asked(said.model) }
             }
         }
     }
@@ -266,6 +195,7 @@ impl Message {
                 Self::Replied { reply: ReplyTo { conversation, owner, to }, asked: None }
             }
             (_, MessageEvent::ReplyRequested { reply, asked }) => Self::Awaited { reply, asked },
+            (_, MessageEvent::MessageImported { message }) => Self::imported(message),
             (_, MessageEvent::MessageDeleted { .. }) => Self::Deleted,
             (
                 Self::Awaited { reply, asked },

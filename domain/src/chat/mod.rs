@@ -2,6 +2,7 @@
 
 pub mod attachment;
 pub mod conversation;
+pub mod import;
 pub mod message;
 pub mod place;
 pub mod reply;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::decide::{aggregate, events};
-use crate::ids::{NoticeId, UserId};
+use crate::ids::{ConversationId, NoticeId, UserId};
 use crate::words;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,11 +17,19 @@ pub enum NoticeEvent {
     UnknownTokenPresented { well_formed: bool },
     /// Somebody with a role for it read what is not their own: of one user, or of all.
     AuditRead { by: UserId, of: Option<UserId>, export: bool },
+    /// Somebody took a copy of a conversation, or of all that is theirs.
+    DataExported { by: UserId, conversation: Option<ConversationId> },
     /// The service signs with another key from now on.
     SigningKeyRotated { kid: String },
 }
 
-events!(NoticeEvent { SignInFailed = "1", UnknownTokenPresented = "1", AuditRead = "1", SigningKeyRotated = "1" });
+events!(NoticeEvent {
+    SignInFailed = "1",
+    UnknownTokenPresented = "1",
+    AuditRead = "1",
+    DataExported = "1",
+    SigningKeyRotated = "1",
+});
 
 words! {
     SignInFailure {

@@ -34,6 +34,12 @@ impl Vector {
         }
     }
 
+    /// How many numbers it has.
+    #[must_use]
+    pub fn dimension(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
     #[must_use]
     pub fn numbers(&self) -> Vec<f32> {
         self.0.iter().copied().map(f32::from_bits).collect()

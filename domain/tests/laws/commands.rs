@@ -2,7 +2,8 @@
 
 use domain::Timestamp;
 use domain::chat::attachment::{AttachedTo, Attachment, AttachmentCommand, File};
-use domain::chat::conversation::{Changes, Conversation, ConversationCommand, Features};
+use domain::chat::conversation::{Changes, Conversation, ConversationCommand, Features, Naming};
+use domain::chat::import::{Imported, Kept, Words};
 use domain::chat::message::{Message, MessageCommand, Rating};
 use domain::chat::place::{After, Speaker};
 use domain::chat::reply::{Asked, Ending, FinishReason, Interruption, ReplyTo, Said, Usage};
@@ -142,9 +143,14 @@ pub fn notice() -> impl Strategy<Value = Commands<Notice>> {
     some::<Notice>(prop_oneof![
         failed,
         read,
+        (few(), of(few())).prop_map(|(by, conversation)| NoticeEvent::DataExported { by, conversation }),
         any::<bool>().prop_map(|well_formed| NoticeEvent::UnknownTokenPresented { well_formed }),
         any::<String>().prop_map(|kid| NoticeEvent::SigningKeyRotated { kid }),
     ])
+}
+
+fn moment() -> impl Strategy<Value = Timestamp> {
+    any::<i64>().prop_map(Timestamp::from_micros)
 }
 
 fn features() -> impl Strategy<Value = Features> {
@@ -155,29 +161,42 @@ fn features() -> impl Strategy<Value = Features> {
     })
 }
 
+fn naming() -> impl Strategy<Value = Naming> {
+    prop_oneof![conversation_name().prop_map(Naming::To), Just(Naming::TakenBack), Just(Naming::Kept)]
+}
+
 pub fn conversation() -> impl Strategy<Value = Commands<Conversation>> {
     some::<Conversation>(prop_oneof![
         (few(), features()).prop_map(|(owner, features)| ConversationCommand::Start { owner, features }),
         few().prop_map(|by| ConversationCommand::Enter { by }),
-        (few(), features()).prop_map(|(by, Features { name, favourite, archived })| {
-            let wanted = Changes { name, favourite: Some(favourite), archived: Some(archived) };
-            ConversationCommand::Change { by, wanted }
+        (few(), naming(), of(any::<bool>()), of(any::<bool>())).prop_map(|(by, name, favourite, archived)| {
+            ConversationCommand::Change { by, wanted: Changes { name, favourite, archived } }
         }),
-        conversation_name().prop_map(|title| {
+        of(conversation_name()).prop_map(|title| {
             let (model, usage) = ("m".to_owned(), Usage::default());
             ConversationCommand::Title { title, model, usage }
         }),
         (few(), few()).prop_map(|(by, through)| ConversationCommand::ChooseBranch { by, through }),
+        (few(), of(conversation_name()), digest(), moment(), moment()).prop_map(
+            |(by, title, digest, created_at, updated_at)| {
+                ConversationCommand::Import { by, kept: Kept { title, digest, created_at, updated_at } }
+            }
+        ),
         few().prop_map(|by| ConversationCommand::Delete { by }),
     ])
 }
 
 pub fn message() -> impl Strategy<Value = Commands<Message>> {
     let after = prop_oneof![Just(After::Latest), Just(After::Nothing), few().prop_map(After::Message)];
-    let post =
-        (few(), few(), body(), select(Speaker::ALL), after).prop_map(|(conversation, owner, body, speaker, after)| {
-            MessageCommand::Post { conversation, owner, body, speaker, after }
-        });
+    let post = (few(), few(), body(), select(Speaker::ALL), after.clone()).prop_map(
+        |(conversation, owner, body, speaker, after)| MessageCommand::Post {
+            conversation,
+            owner,
+            body,
+            speaker,
+            after,
+        },
+    );
     let reply = || (few(), few(), few()).prop_map(|(conversation, owner, to)| ReplyTo { conversation, owner, to });
     let give = (reply(), "(?s).{0,40}", any::<String>()).prop_map(|(reply, text, model)| MessageCommand::GiveReply {
         reply,
@@ -190,21 +209,26 @@ pub fn message() -> impl Strategy<Value = Commands<Message>> {
         temperature: temperature.try_into().ok(),
     });
     let request = (reply(), asked).prop_map(|(reply, asked)| MessageCommand::RequestReply { reply, asked });
-    let usage = any::<(u32, u32, bool, Option<u64>)>().prop_map(
-        |(prompt_tokens, completion_tokens, estimated, cost_micros)| Usage {
-            prompt_tokens,
-            completion_tokens,
-            estimated,
-            cost_micros,
-        },
-    );
-    let said = ("(?s).{0,40}", any::<String>(), usage).prop_map(|(text, model, usage)| Said { text, model, usage });
+    let said = ("(?s).{0,40}", any::<String>(), usage()).prop_map(|(text, model, usage)| Said { text, model, usage });
     let interrupted = (select(Interruption::ALL), any::<Option<u32>>())
         .prop_map(|(reason, retry_after_seconds)| Ending::Interrupted { reason, retry_after_seconds });
     let completed = select(FinishReason::ALL).prop_map(|finish| Ending::Completed { finish });
     let ending = prop_oneof![completed, Just(Ending::Stopped), interrupted];
+    let replied =
+        (few(), said.clone(), of(ending.clone())).prop_map(|(to, said, ending)| Words::Replied { to, said, ending });
+    let posted = (select(Speaker::ALL), body()).prop_map(|(speaker, body)| Words::Posted { speaker, body });
+    let import = (few(), few(), after, prop_oneof![posted, replied], of(select(Rating::ALL)), moment(), moment())
+        .prop_map(|(conversation, owner, after, words, rating, created_at, updated_at)| {
+            MessageCommand::Import(Imported { conversation, owner, after, words, rating, created_at, updated_at })
+        });
     let end = (said, ending).prop_map(|(said, ending)| MessageCommand::EndReply { said, ending });
-    some::<Message>(prop_oneof![post, give, request, end, marks()])
+    some::<Message>(prop_oneof![post, give, request, end, import, marks()])
+}
+
+fn usage() -> impl Strategy<Value = Usage> + Clone {
+    any::<(u32, u32, bool, Option<u64>)>().prop_map(|(prompt_tokens, completion_tokens, estimated, cost_micros)| {
+        Usage { prompt_tokens, completion_tokens, estimated, cost_micros }
+    })
 }
 
 /// What its owner does with a message that is there.
@@ -213,8 +237,11 @@ fn marks() -> impl Strategy<Value = MessageCommand> {
     prop_oneof![
         (few(), few()).prop_map(|(by, conversation)| MessageCommand::Find { by, conversation }),
         (few(), select(Rating::ALL)).prop_map(|(by, rating)| MessageCommand::Rate { by, rating }),
-        (few(), embedding_model(), vector)
-            .prop_map(|(by, model, vector)| MessageCommand::Embed { by, embedding: Embedding { model, vector } }),
+        (few(), embedding_model(), vector, of(usage())).prop_map(|(by, model, vector, usage)| MessageCommand::Embed {
+            by,
+            embedding: Embedding { model, vector },
+            usage,
+        }),
         few().prop_map(|by| MessageCommand::Delete { by }),
     ]
 }
@@ -225,7 +252,7 @@ pub fn attachment() -> impl Strategy<Value = Commands<Attachment>> {
     let to =
         (few(), few(), few()).prop_map(|(owner, conversation, message)| AttachedTo { owner, conversation, message });
     some::<Attachment>(prop_oneof![
-        (to, file).prop_map(|(to, file)| AttachmentCommand::Add { to, file }),
+        (to, file, few()).prop_map(|(to, file, kept_as)| AttachmentCommand::Add { to, file, kept_as }),
         few().prop_map(|by| AttachmentCommand::Remove { by }),
     ])
 }

@@ -73,10 +73,13 @@ async fn conversation_changed(tx: &mut Tx, id: ConversationId, event: &Conversat
         }
         ConversationEvent::ConversationStarted { .. }
         | ConversationEvent::ConversationRenamed { .. }
+        | ConversationEvent::ConversationUnnamed { .. }
         | ConversationEvent::ConversationTitled { .. }
+        | ConversationEvent::TitleWasted { .. }
         | ConversationEvent::ConversationArchived { .. }
         | ConversationEvent::ConversationRestored { .. }
-        | ConversationEvent::BranchChosen { .. } => Ok(()),
+        | ConversationEvent::BranchChosen { .. }
+        | ConversationEvent::ConversationImported { .. } => Ok(()),
     }
 }
 
@@ -101,8 +104,12 @@ pub(super) struct Row<'a> {
 }
 
 impl Row<'_> {
+    pub(super) fn vector(&self) -> Option<&[f32]> {
+        self.vector.as_deref()
+    }
+
     pub(super) fn dimension(&self) -> i64 {
-        self.vector.as_ref().map_or(0, |vector| i64::try_from(vector.len()).unwrap_or(0))
+        self.vector().map_or(0, |vector| i64::try_from(vector.len()).unwrap_or(0))
     }
 }
 

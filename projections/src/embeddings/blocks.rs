@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
+use std::sync::Arc;
 
 use domain::ids::ConversationId;
 use uuid::Uuid;
@@ -101,16 +102,16 @@ impl PartialOrd for Candidate {
 }
 
 /// Which messages are looked for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    pub(super) among: &'a Among,
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) among: Among,
     /// The owner's, where it matters.
-    pub(super) favourites: &'a HashSet<ConversationId>,
+    pub(super) favourites: HashSet<ConversationId>,
 }
 
-impl Wanted<'_> {
+impl Wanted {
     pub(super) fn is_everything(&self) -> bool {
-        let Among { owner: _, conversation, role, since, until, favourite } = self.among;
+        let Among { owner: _, conversation, role, since, until, favourite } = &self.among;
         conversation.is_none() && role.is_none() && since.is_none() && until.is_none() && favourite.is_none()
     }
 
@@ -132,15 +133,15 @@ impl Wanted<'_> {
 }
 
 /// Looks through blocks for those that are nearest as far as rounded numbers tell.
-pub(super) struct Scan<'a> {
+pub(super) struct Scan {
     query: Rough<i16>,
-    wanted: Wanted<'a>,
+    wanted: Arc<Wanted>,
     most: usize,
     best: BinaryHeap<Reverse<Candidate>>,
 }
 
-impl<'a> Scan<'a> {
-    pub(super) fn new(vector: &[f32], wanted: Wanted<'a>, most: usize) -> Self {
+impl Scan {
+    pub(super) fn new(vector: &[f32], wanted: Arc<Wanted>, most: usize) -> Self {
         Self { query: rough_query(vector), wanted, most, best: BinaryHeap::with_capacity(most + 1) }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::chat::import::Imported;
 use domain::chat::message::MessageEvent;
 use domain::ids::{ConversationId, MessageId, UserId};
 
@@ -36,6 +37,7 @@ impl<'a> Fold<'a> {
             | MessageEvent::ReplyCompleted { .. }
             | MessageEvent::ReplyStopped { .. }
             | MessageEvent::ReplyInterrupted { .. }
+            | MessageEvent::MessageImported { .. }
             | MessageEvent::MessageRated { .. }
             | MessageEvent::MessageDeleted { .. } => false,
         }
@@ -57,6 +59,7 @@ impl<'a> Fold<'a> {
             MessageEvent::ReplyCompleted { said, .. }
             | MessageEvent::ReplyStopped { said, .. }
             | MessageEvent::ReplyInterrupted { said, .. } => self.say(id, &said.text),
+            MessageEvent::MessageImported { message } => self.import(change, id, message),
             MessageEvent::MessageEmbedded { embedding, .. } => {
                 self.give(id, embedding.model.as_str(), unit(&embedding.vector.numbers()));
             }
@@ -67,6 +70,14 @@ impl<'a> Fold<'a> {
     fn place(&mut self, change: &Change, message: MessageId, conversation: ConversationId, owner: UserId, role: Role) {
         let (created_at, position) = (change.at.as_micros(), change.position.get());
         self.placed.insert(message, Place { message, conversation, owner, role, created_at, position });
+    }
+
+    fn import(&mut self, change: &Change, id: MessageId, message: &Imported) {
+        let Imported { conversation, owner, words, created_at, .. } = message;
+        let (created_at, position) = (created_at.as_micros(), change.position.get());
+        let (conversation, owner, role) = (*conversation, *owner, words.into());
+        self.placed.insert(id, Place { message: id, conversation, owner, role, created_at, position });
+        self.say(id, words.text());
     }
 
     /// The built-in model's vector of what was said.

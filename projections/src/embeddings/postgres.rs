@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use super::apply::{Gone, Row};
 use super::query::{Near, Nearest, NearestError};
+use super::sketch::sketch;
 use crate::history::Role;
+use crate::search::Among;
 
 pub(super) async fn write(tx: &mut Tx, rows: &[Row<'_>]) -> Result<(), StoreError> {
     let vectors: Vec<Option<String>> = rows.iter().map(|row| row.vector.as_deref().map(array)).collect();
@@ -24,7 +26,8 @@ pub(super) async fn write(tx: &mut Tx, rows: &[Row<'_>]) -> Result<(), StoreErro
         Column::Int(rows.iter().map(Row::dimension).collect()),
         Column::OptionalText(vectors.iter().map(Option::as_deref).collect()),
     ];
-    bulk::execute(tx, ADD, &columns).await
+    bulk::execute(tx, ADD, &columns).await?;
+    write_sketches(tx, rows).await
 }
 
 /// An array becomes a `vector` by itself where the column is one.
@@ -33,6 +36,29 @@ const ADD: &str = "\
     insert into vectors (message, model, conversation, owner, role, created_at, position, dimension, vector) \
     select message, model, conversation, owner, role, created_at, position, dimension, vector::real[] from given \
     on conflict (message, model) do update set dimension = excluded.dimension, vector = excluded.vector";
+
+async fn write_sketches(tx: &mut Tx, rows: &[Row<'_>]) -> Result<(), StoreError> {
+    let sketch = |row| Some((row, sketch(Row::vector(row)?)?));
+    let sketches: Vec<(&Row<'_>, String)> = rows.iter().filter_map(sketch).collect();
+    let rows = || sketches.iter().map(|(row, _)| *row);
+    let columns = [
+        Column::Uuid(rows().map(|row| row.place.owner.into()).collect()),
+        Column::Text(rows().map(|row| row.model).collect()),
+        Column::Int(rows().map(|row| row.place.position).collect()),
+        Column::Int(rows().map(Row::dimension).collect()),
+        Column::Uuid(rows().map(|row| row.place.conversation.into()).collect()),
+        Column::Text(rows().map(|row| row.place.role.as_str()).collect()),
+        Column::Int(rows().map(|row| row.place.created_at).collect()),
+        Column::Text(sketches.iter().map(|(_, sketch)| sketch.as_str()).collect()),
+    ];
+    bulk::execute(tx, SKETCH, &columns).await
+}
+
+const SKETCH: &str = "\
+    with given (owner, model, position, dimension, conversation, role, created_at, sketch) as ({rows}) \
+    insert into vector_sketches (owner, model, position, dimension, conversation, role, created_at, sketch) \
+    select owner, model, position, dimension, conversation, role, created_at, sketch::bit(1024) from given \
+    on conflict (owner, model, position) do update set dimension = excluded.dimension, sketch = excluded.sketch";
 
 /// As Postgres reads an array, to the last bit.
 fn array(vector: &[f32]) -> String {
@@ -46,11 +72,18 @@ fn numbers(vector: &[f32]) -> String {
 
 pub(super) async fn remove(tx: &mut Tx, gone: Gone) -> Result<(), StoreError> {
     let (column, id) = gone.key();
-    let sql = format!("delete from vectors where {column} = $1");
+    let sql = format!(
+        "with gone as (delete from vectors where {column} = $1 returning owner, model, position) \
+         delete from vector_sketches as sketches using gone \
+         where (sketches.owner, sketches.model, sketches.position) = (gone.owner, gone.model, gone.position)"
+    );
     Ok(on_tx!(tx, connection => sqlx::query(&sql).bind(id).execute(connection).await.map(|_| ()))?)
 }
 
-/// All of the owner's vectors are compared. An index would miss some and cost more than all else: see ADR 8.
+/// How many are compared exactly: of all that are the owner's, those whose sketches are nearest. They are the same however
+/// far down a page is. An index of neighbours would cost more than all else: see ADR 8.
+const CANDIDATES: usize = 2_000;
+
 pub(super) async fn nearest(postgres: &PostgresDb, query: &Nearest<'_>) -> Result<Vec<Near>, NearestError> {
     let mut tx = postgres.begin().await?;
     reach_extension(&mut tx).await?;
@@ -63,9 +96,10 @@ struct Extension {
     is_used: bool,
 }
 
-/// Looks for the extension, and makes this transaction see it, wherever it is.
+/// Looks for the extension, and makes this transaction see it, wherever it is. Bits are compared by its 0.7 or later.
 async fn reach_extension(tx: &mut PgConnection) -> Result<(), NearestError> {
-    let sql = "select (select extnamespace::regnamespace::text from pg_extension where extname = 'vector') as schema, \
+    let sql = "select (select extnamespace::regnamespace::text from pg_extension where extname = 'vector' \
+                   and exists (select from pg_operator where oprname = '<~>' and oprnamespace = extnamespace)) as schema, \
                atttypid <> 'real[]'::regtype as is_used \
                from pg_attribute where attrelid = 'vectors'::regclass and attname = 'vector'";
     let extension: Extension = sqlx::query_as(sql).fetch_one(&mut *tx).await?;
@@ -79,19 +113,9 @@ async fn reach_extension(tx: &mut PgConnection) -> Result<(), NearestError> {
 
 async fn search(tx: &mut PgConnection, query: &Nearest<'_>) -> Result<Vec<Near>, StoreError> {
     let among = query.among;
-    let favourite =
-        "exists (select from vector_favourites where vector_favourites.conversation = vectors.conversation)";
-    let sql = format!(
-        // What is looked for is read once, and not for each row.
-        "select message, conversation, role, created_at, position, vector <=> (select $4::text::vector) as distance \
-         from vectors where owner = $1 and model = $2 and dimension = $3 and ({}) and ({}) and ({}) and ({}) and ({}) \
-         order by distance, position desc limit $10",
-        either(among.conversation.is_some(), "conversation = $5", "$5::uuid is null"),
-        either(among.role.is_some(), "role = $6", "$6::text is null"),
-        either(among.since.is_some(), "created_at >= $7", "$7::bigint is null"),
-        either(among.until.is_some(), "created_at < $8", "$8::bigint is null"),
-        either(among.favourite.is_some(), &format!("{favourite} = $9"), "$9::boolean is null"),
-    );
+    // A conversation has an index of its own, and few messages.
+    let sketch = sketch(query.vector).filter(|_| among.conversation.is_none());
+    let sql = statement(among, sketch.is_some());
     let finding = sqlx::query_as(&sql)
         .bind(Uuid::from(query.among.owner))
         .bind(query.model)
@@ -102,9 +126,36 @@ async fn search(tx: &mut PgConnection, query: &Nearest<'_>) -> Result<Vec<Near>,
         .bind(among.since.map(Timestamp::as_micros))
         .bind(among.until.map(Timestamp::as_micros))
         .bind(among.favourite)
-        .bind(i64::from(query.limit));
+        .bind(i64::from(query.limit))
+        .bind(sketch);
     let found: Vec<super::query::Row> = finding.fetch_all(tx).await?;
     found.into_iter().map(Near::try_from).collect()
+}
+
+/// What is looked for is read once, and not for each row. Candidates are looked up one by one, whatever Postgres believes of
+/// tables that it has not counted yet.
+fn statement(among: &Among, is_sketched: bool) -> String {
+    let favourite = "exists (select from vector_favourites where vector_favourites.conversation = among.conversation)";
+    let wanted = format!(
+        "owner = $1 and model = $2 and dimension = $3 and ({}) and ({}) and ({}) and ({}) and ({})",
+        either(among.conversation.is_some(), "conversation = $5", "$5::uuid is null"),
+        either(among.role.is_some(), "role = $6", "$6::text is null"),
+        either(among.since.is_some(), "created_at >= $7", "$7::bigint is null"),
+        either(among.until.is_some(), "created_at < $8", "$8::bigint is null"),
+        either(among.favourite.is_some(), &format!("{favourite} = $9"), "$9::boolean is null"),
+    );
+    let candidates = format!(
+        "(select position as place from vector_sketches as among where {wanted} \
+         order by sketch <~> (select $11::text::bit(1024)), position desc limit {CANDIDATES}) as candidates \
+         cross join lateral (select * from vectors \
+         where owner = $1 and model = $2 and position = place and dimension = $3 limit 1) as vectors"
+    );
+    let all = format!("vectors as among where {wanted} and $11::text is null");
+    format!(
+        "select message, conversation, role, created_at, position, vector <=> (select $4::text::vector) as distance \
+         from {} order by distance, position desc limit $10",
+        either(is_sketched, &candidates, &all)
+    )
 }
 
 /// A condition where it is asked for, or one that is always true; so that a statement is planned for what it asks.

@@ -20,13 +20,20 @@ pub(super) async fn apply(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreEr
             Event::Conversation(id, ConversationEvent::ConversationStarted { owner, features }) => {
                 fold.conversation_started(change, *id, *owner, features);
             }
+            Event::Conversation(id, ConversationEvent::ConversationImported { kept, .. }) => {
+                fold.conversation_imported(change, *id, kept);
+            }
             Event::Conversation(id, event) => {
                 write(tx, std::mem::take(&mut fold)).await?;
                 conversation_changed(tx, change, *id, event).await?;
             }
             Event::Message(id, event) => {
+                if fold.is_over_before(event) {
+                    write(tx, fold.take()).await?;
+                }
                 if let Placed::Aside(message) = fold.message(change, *id, event) {
-                    write(tx, std::mem::take(&mut fold)).await?;
+                    write(tx, fold.take()).await?;
+                    fold.grafted(message.conversation, *id);
                     tree::graft(tx, *message).await?;
                 }
                 if is_rare(event) {
@@ -51,7 +58,7 @@ async fn message_changed(tx: &mut Tx, change: &Change, id: MessageId, event: &Me
         MessageEvent::MessageDeleted { owner, conversation } => {
             tree::remove(tx, id, *conversation, *owner).await?;
             attachments::message_deleted(tx, id).await?;
-            touch(tx, change, *conversation, 0).await
+            touch(tx, change, *conversation).await
         }
         MessageEvent::MessagePosted { .. }
         | MessageEvent::ReplyGiven { .. }
@@ -59,6 +66,7 @@ async fn message_changed(tx: &mut Tx, change: &Change, id: MessageId, event: &Me
         | MessageEvent::ReplyCompleted { .. }
         | MessageEvent::ReplyStopped { .. }
         | MessageEvent::ReplyInterrupted { .. }
+        | MessageEvent::MessageImported { .. }
         | MessageEvent::MessageEmbedded { .. } => Ok(()),
     }
 }
@@ -80,20 +88,22 @@ async fn conversation_changed(
 ) -> Result<(), StoreError> {
     match event {
         ConversationEvent::ConversationDeleted { owner } => return conversation_deleted(tx, id, *owner).await,
-        ConversationEvent::ConversationTitled { title, .. } => {
-            set_text(tx, id, "title", title.as_str()).await?;
-            // It is nobody's doing, so that it moves nothing.
-            return count_version(tx, id).await;
-        }
+        // It is nobody's doing, so that it moves nothing.
+        ConversationEvent::ConversationTitled { title, .. } => return set_text(tx, id, "title", title.as_str()).await,
+        // Nor does who looks at another branch; who goes on there posts.
+        ConversationEvent::BranchChosen { through, .. } => return tree::choose(tx, id, *through).await,
+        ConversationEvent::TitleWasted { .. }
+        | ConversationEvent::ConversationStarted { .. }
+        | ConversationEvent::ConversationImported { .. } => return Ok(()),
         ConversationEvent::ConversationRenamed { name, .. } => set_text(tx, id, "name", name.as_str()).await?,
+        ConversationEvent::ConversationUnnamed { .. } => set(tx, id, "name = null, name_key = null").await?,
         ConversationEvent::ConversationFavourited { .. } => set(tx, id, "favourite = 1").await?,
         ConversationEvent::ConversationUnfavourited { .. } => set(tx, id, "favourite = 0").await?,
         ConversationEvent::ConversationArchived { .. } => set(tx, id, "archived = 1").await?,
         ConversationEvent::ConversationRestored { .. } => set(tx, id, "archived = 0").await?,
-        ConversationEvent::BranchChosen { through, .. } => tree::choose(tx, id, *through).await?,
-        ConversationEvent::ConversationStarted { .. } => {}
     }
-    touch(tx, change, id, 1).await
+    set(tx, id, "version = version + 1").await?;
+    touch(tx, change, id).await
 }
 
 async fn set(tx: &mut Tx, id: ConversationId, what: &str) -> Result<(), StoreError> {
@@ -109,18 +119,14 @@ async fn set_text(tx: &mut Tx, id: ConversationId, column: &str, text: &str) -> 
     })?)
 }
 
-async fn count_version(tx: &mut Tx, id: ConversationId) -> Result<(), StoreError> {
-    set(tx, id, "version = version + 1").await
-}
-
-/// Somebody did something to it just now, by so many events of its own stream.
-async fn touch(tx: &mut Tx, change: &Change, id: ConversationId, events: i64) -> Result<(), StoreError> {
+/// Somebody did something to it just now.
+async fn touch(tx: &mut Tx, change: &Change, id: ConversationId) -> Result<(), StoreError> {
     let (id, at, position) = (Uuid::from(id), change.at.as_micros(), change.position.get());
-    let sql = "update conversations set version = version + $2, touched = $3, \
-                   updated_at = case when updated_at < $4 then $4 else updated_at end \
+    let sql = "update conversations set touched = $2, \
+                   updated_at = case when updated_at < $3 then $3 else updated_at end \
                where id = $1";
     Ok(on_tx!(tx, connection => {
-        sqlx::query(sql).bind(id).bind(events).bind(position).bind(at).execute(connection).await.map(|_| ())
+        sqlx::query(sql).bind(id).bind(position).bind(at).execute(connection).await.map(|_| ())
     })?)
 }
 

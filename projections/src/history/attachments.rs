@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 use domain::chat::attachment::{AttachedTo, AttachmentEvent, File};
-use domain::ids::{AttachmentId, ConversationId, MessageId, UserId};
+use domain::ids::{AttachmentId, BytesId, ConversationId, MessageId, UserId};
 use domain::values::{Digest, FileName, MediaType};
 use sqlx::FromRow;
 use store::bulk::{self, Column};
@@ -17,6 +17,8 @@ pub struct Attachment {
     pub id: AttachmentId,
     pub message: MessageId,
     pub file: File,
+    /// Under which id its bytes are.
+    pub kept_as: BytesId,
     pub created_at: Timestamp,
 }
 
@@ -27,14 +29,23 @@ pub(super) async fn apply(
     event: &AttachmentEvent,
 ) -> Result<(), StoreError> {
     match event {
-        AttachmentEvent::AttachmentAdded { to, file } => add(tx, change, id, *to, file).await,
+        AttachmentEvent::AttachmentAdded { to, file, kept_as } => {
+            add(tx, change, id, *to, file, kept_as.unwrap_or_else(|| id.into())).await
+        }
         AttachmentEvent::AttachmentRemoved { .. } => {
             delete(tx, "delete from attachments where id = $1", id.into()).await
         }
     }
 }
 
-async fn add(tx: &mut Tx, change: &Change, id: AttachmentId, to: AttachedTo, file: &File) -> Result<(), StoreError> {
+async fn add(
+    tx: &mut Tx,
+    change: &Change,
+    id: AttachmentId,
+    to: AttachedTo,
+    file: &File,
+    kept_as: BytesId,
+) -> Result<(), StoreError> {
     let digest = String::from(file.digest);
     let columns = [
         Column::Uuid(vec![id.into()]),
@@ -45,6 +56,7 @@ async fn add(tx: &mut Tx, change: &Change, id: AttachmentId, to: AttachedTo, fil
         Column::Text(vec![file.media_type.as_str()]),
         Column::Int(vec![i64::try_from(file.size).unwrap_or(i64::MAX)]),
         Column::Text(vec![&digest]),
+        Column::Uuid(vec![kept_as.into()]),
         Column::Int(vec![change.at.as_micros()]),
         Column::Int(vec![change.position.get()]),
     ];
@@ -52,9 +64,10 @@ async fn add(tx: &mut Tx, change: &Change, id: AttachmentId, to: AttachedTo, fil
 }
 
 const ADD: &str = "\
-    with added (id, message, conversation, owner, name, media_type, size, digest, created_at, position) as ({rows}) \
-    insert into attachments (id, message, conversation, owner, name, media_type, size, digest, created_at, position) \
-    select id, message, conversation, owner, name, media_type, size, digest, created_at, position from added";
+    with added (id, message, conversation, owner, name, media_type, size, digest, kept_as, created_at, position) as ({rows}) \
+    insert into attachments (id, message, conversation, owner, name, media_type, size, digest, kept_as, created_at, \
+                             position) \
+    select id, message, conversation, owner, name, media_type, size, digest, kept_as, created_at, position from added";
 
 pub(super) async fn message_deleted(tx: &mut Tx, id: MessageId) -> Result<(), StoreError> {
     delete(tx, "delete from attachments where message = $1", id.into()).await
@@ -76,6 +89,14 @@ pub async fn attachment(db: &Db, owner: UserId, id: AttachmentId) -> Result<Opti
     row.map(Attachment::try_from).transpose()
 }
 
+/// The files of a conversation's messages, oldest first.
+pub async fn attachments_in(db: &Db, conversation: ConversationId) -> Result<Vec<Attachment>, StoreError> {
+    let sql = format!("select {CELLS} from attachments where conversation = $1 order by position");
+    let id = Uuid::from(conversation);
+    let rows: Vec<Row> = on!(db, pool => sqlx::query_as(&sql).bind(id).fetch_all(pool).await)?;
+    rows.into_iter().map(Attachment::try_from).collect()
+}
+
 /// The files of a message, oldest first.
 pub async fn attachments_of(db: &Db, message: MessageId) -> Result<Vec<Attachment>, StoreError> {
     let sql = format!("select {CELLS} from attachments where message = $1 order by position");
@@ -83,19 +104,15 @@ pub async fn attachments_of(db: &Db, message: MessageId) -> Result<Vec<Attachmen
     rows.into_iter().map(Attachment::try_from).collect()
 }
 
-/// Which files there are from one id to another, both included, whosoever they are.
-pub async fn attachments_between(
-    db: &Db,
-    first: AttachmentId,
-    last: AttachmentId,
-) -> Result<Vec<AttachmentId>, StoreError> {
-    let sql = "select id from attachments where id >= $1 and id <= $2 order by id";
+/// Whose bytes are kept from one id to another, both included, whosoever they are.
+pub async fn kept_between(db: &Db, first: BytesId, last: BytesId) -> Result<Vec<BytesId>, StoreError> {
+    let sql = "select kept_as from attachments where kept_as >= $1 and kept_as <= $2 order by kept_as";
     let (first, last) = (Uuid::from(first), Uuid::from(last));
     let ids: Vec<Uuid> = on!(db, pool => sqlx::query_scalar(sql).bind(first).bind(last).fetch_all(pool).await)?;
-    Ok(ids.into_iter().map(AttachmentId::from).collect())
+    Ok(ids.into_iter().map(BytesId::from).collect())
 }
 
-const CELLS: &str = "id, message, name, media_type, size, digest, created_at";
+const CELLS: &str = "id, message, name, media_type, size, digest, kept_as, created_at";
 
 #[derive(FromRow)]
 struct Row {
@@ -105,6 +122,7 @@ struct Row {
     media_type: String,
     size: i64,
     digest: String,
+    kept_as: Uuid,
     created_at: i64,
 }
 
@@ -121,6 +139,7 @@ impl TryFrom<Row> for Attachment {
             id: row.id.into(),
             message: row.message.into(),
             file: File { name, media_type, size, digest },
+            kept_as: row.kept_as.into(),
             created_at: Timestamp::from_micros(row.created_at),
         })
     }

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use domain::chat::message::Rating;
 use domain::ids::{ConversationId, MessageId, UserId};
+use domain::values::ConversationName;
 use store::bulk::{self, Column};
 use store::{StoreError, Tx};
 use uuid::Uuid;
 
 use super::Message;
-use super::fold::{Added, Ended, Fold, Grown, Started};
+use super::fold::{Added, Ended, Finished, Fold, Grown, Started};
 
 pub(super) async fn write(tx: &mut Tx, fold: Fold) -> Result<(), StoreError> {
     start(tx, &fold.started).await?;
     bulk::execute(tx, ADD, &added_columns(&fold.added)).await?;
     bulk::execute(tx, END, &ended_columns(&fold.ended)).await?;
     grow(tx, &fold.grown).await?;
+    finish(tx, &fold.finished).await?;
     bulk::execute(tx, COUNT, &counted_columns(&fold.owners)).await
 }
 
@@ -42,7 +45,7 @@ pub(super) async fn uncount(tx: &mut Tx, conversation: ConversationId, owner: Us
 }
 
 async fn start(tx: &mut Tx, started: &[Started]) -> Result<(), StoreError> {
-    let names = || started.iter().map(|it| it.features.name.as_ref().map(domain::values::ConversationName::as_str));
+    let names = || started.iter().map(|it| it.features.name.as_ref().map(ConversationName::as_str));
     let keys: Vec<Option<String>> = names().map(|name| name.map(str::to_lowercase)).collect();
     let columns = [
         Column::Uuid(started.iter().map(|it| it.id.into()).collect()),
@@ -57,7 +60,7 @@ async fn start(tx: &mut Tx, started: &[Started]) -> Result<(), StoreError> {
     bulk::execute(tx, START, &columns).await
 }
 
-fn added_columns(added: &[Added]) -> [Column<'_>; 18] {
+fn added_columns(added: &[Added]) -> [Column<'_>; 19] {
     let messages = || added.iter().map(|it| &it.message);
     [
         Column::Uuid(messages().map(|it| it.id.into()).collect()),
@@ -75,6 +78,7 @@ fn added_columns(added: &[Added]) -> [Column<'_>; 18] {
         Column::Int(messages().map(|it| it.usage.prompt_tokens.into()).collect()),
         Column::Int(messages().map(|it| it.usage.completion_tokens.into()).collect()),
         Column::Int(messages().map(|it| it.usage.estimated.into()).collect()),
+        Column::OptionalText(messages().map(|it| it.rating.map(Rating::as_str)).collect()),
         Column::Int(messages().map(|it| it.created_at.as_micros()).collect()),
         Column::Int(messages().map(|it| it.updated_at.as_micros()).collect()),
         Column::Int(messages().map(|it| it.position.get()).collect()),
@@ -111,6 +115,20 @@ async fn grow(tx: &mut Tx, grown: &BTreeMap<ConversationId, Grown>) -> Result<()
     bulk::execute(tx, GROW, &columns).await
 }
 
+async fn finish(tx: &mut Tx, finished: &BTreeMap<ConversationId, Finished>) -> Result<(), StoreError> {
+    let titles = || finished.values().map(|it| it.kept.title.as_ref().map(ConversationName::as_str));
+    let keys: Vec<Option<String>> = titles().map(|title| title.map(str::to_lowercase)).collect();
+    let columns = [
+        Column::Uuid(finished.keys().copied().map(Uuid::from).collect()),
+        Column::OptionalText(titles().collect()),
+        Column::OptionalText(keys.iter().map(Option::as_deref).collect()),
+        Column::Int(finished.values().map(|it| it.kept.created_at.as_micros()).collect()),
+        Column::Int(finished.values().map(|it| it.kept.updated_at.as_micros()).collect()),
+        Column::Int(finished.values().map(|it| it.touched).collect()),
+    ];
+    bulk::execute(tx, FINISH, &columns).await
+}
+
 fn counted_columns(owners: &BTreeMap<UserId, i64>) -> [Column<'_>; 2] {
     [Column::Uuid(owners.keys().copied().map(Uuid::from).collect()), Column::Int(owners.values().copied().collect())]
 }
@@ -123,13 +141,14 @@ const START: &str = "\
 
 const ADD: &str = "\
     with added (id, conversation, owner, role, content, model, parent, follows_leaf, shown, answers, state, reason, \
-                prompt_tokens, completion_tokens, estimated, created_at, updated_at, position) as ({rows}) \
+                prompt_tokens, completion_tokens, estimated, rating, created_at, updated_at, position) as ({rows}) \
     insert into messages (id, conversation, owner, role, content, model, parent, shown, answers, state, reason, \
-                          prompt_tokens, completion_tokens, estimated, created_at, updated_at, position) \
+                          prompt_tokens, completion_tokens, estimated, rating, created_at, updated_at, position) \
     select id, conversation, owner, role, content, model, \
            case when follows_leaf = 0 then parent \
                 else (select leaf from conversations where conversations.id = conversation) end, \
-           shown, answers, state, reason, prompt_tokens, completion_tokens, estimated, created_at, updated_at, position \
+           shown, answers, state, reason, prompt_tokens, completion_tokens, estimated, rating, created_at, updated_at, \
+           position \
     from added";
 
 const END: &str = "\
@@ -146,6 +165,13 @@ const GROW: &str = "\
         title = coalesce(conversations.title, grown.title), \
         title_key = coalesce(conversations.title_key, grown.title_key) \
     from grown where conversations.id = grown.id";
+
+const FINISH: &str = "\
+    with finished (id, title, title_key, created_at, updated_at, touched) as ({rows}) \
+    update conversations set title = coalesce(finished.title, conversations.title), \
+        title_key = coalesce(finished.title_key, conversations.title_key), created_at = finished.created_at, \
+        updated_at = finished.updated_at, touched = finished.touched \
+    from finished where conversations.id = finished.id";
 
 const COUNT: &str = "\
     with counted (id, count) as ({rows}) \

@@ -13,9 +13,11 @@ pub struct Conversation {
     pub owner: UserId,
     /// What its owner calls it, or else how it begins; `None` for one in which nothing was said yet.
     pub name: Option<String>,
+    /// Its owner has called it that.
+    pub is_named: bool,
     pub favourite: bool,
     pub archived: bool,
-    /// How many events its own stream has.
+    /// How many events have made its features what they are.
     pub version: i64,
     /// The newest message of the branch that was chosen.
     pub leaf: Option<MessageId>,
@@ -46,7 +48,7 @@ pub struct Listed {
     pub more: bool,
 }
 
-const CELLS: &str = "id, owner, coalesce(name, title) as name, favourite, archived, version, leaf, messages, created_at, \
+const CELLS: &str = "id, owner, coalesce(name, title) as name, name is not null as is_named, favourite, archived, version, leaf, messages, created_at, \
                      updated_at, touched";
 
 /// One conversation of somebody's.
@@ -96,6 +98,7 @@ struct Row {
     id: Uuid,
     owner: Uuid,
     name: Option<String>,
+    is_named: bool,
     favourite: i64,
     archived: i64,
     version: i64,
@@ -112,6 +115,7 @@ impl From<Row> for Conversation {
             id: row.id.into(),
             owner: row.owner.into(),
             name: row.name,
+            is_named: row.is_named,
             favourite: row.favourite != 0,
             archived: row.archived != 0,
             version: row.version,

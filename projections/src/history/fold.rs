@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use domain::Timestamp;
 use domain::chat::conversation::Features;
-use domain::chat::message::MessageEvent;
+use domain::chat::import::{Imported, Kept, Words};
+use domain::chat::message::{MessageEvent, Rating};
 use domain::chat::place::After;
 use domain::chat::reply::{Ending, Said};
 use domain::chat::{Usage, title};
@@ -73,6 +74,12 @@ impl Grown {
     }
 }
 
+/// A conversation that came in from elsewhere: it has the times that it had there, and stands where it came in.
+pub(super) struct Finished {
+    pub(super) kept: Kept,
+    pub(super) touched: i64,
+}
+
 #[derive(Default)]
 pub(super) struct Fold {
     pub(super) started: Vec<Started>,
@@ -85,6 +92,10 @@ pub(super) struct Fold {
     pub(super) ended: Vec<(MessageId, Ended)>,
     pub(super) grown: BTreeMap<ConversationId, Grown>,
     pub(super) owners: BTreeMap<UserId, i64>,
+    /// Nothing is said in these any more.
+    pub(super) finished: BTreeMap<ConversationId, Finished>,
+    /// Where conversations have got to that were written before.
+    leaves: BTreeMap<ConversationId, MessageId>,
 }
 
 /// Whether an event has found its place in the batch.
@@ -105,6 +116,40 @@ impl Fold {
         let (features, at, position) = (features.clone(), change.at, change.position.get());
         self.empty.insert(id);
         self.started.push(Started { id, owner, features, at, position });
+    }
+
+    /// What is to be written before something else is. Nothing is forgotten of where conversations have got to.
+    pub(super) fn take(&mut self) -> Self {
+        let mut leaves = std::mem::take(&mut self.leaves);
+        leaves.extend(self.grown.iter().map(|(id, grown)| (*id, grown.leaf)));
+        std::mem::replace(self, Self { leaves, ..Self::default() })
+    }
+
+    /// A message was written by itself: its conversation goes on there.
+    pub(super) fn grafted(&mut self, conversation: ConversationId, leaf: MessageId) {
+        self.leaves.insert(conversation, leaf);
+    }
+
+    pub(super) fn conversation_imported(&mut self, change: &Change, id: ConversationId, kept: &Kept) {
+        self.finished.insert(id, Finished { kept: kept.clone(), touched: change.position.get() });
+    }
+
+    /// Whether something is said where nothing more was to be said.
+    pub(super) fn is_over_before(&self, event: &MessageEvent) -> bool {
+        let conversation = match event {
+            MessageEvent::MessagePosted { conversation, .. } | MessageEvent::ReplyGiven { conversation, .. } => {
+                conversation
+            }
+            MessageEvent::ReplyRequested { reply, .. } => &reply.conversation,
+            MessageEvent::MessageImported { message } => &message.conversation,
+            MessageEvent::ReplyCompleted { .. }
+            | MessageEvent::ReplyStopped { .. }
+            | MessageEvent::ReplyInterrupted { .. }
+            | MessageEvent::MessageRated { .. }
+            | MessageEvent::MessageEmbedded { .. }
+            | MessageEvent::MessageDeleted { .. } => return false,
+        };
+        self.finished.contains_key(conversation)
     }
 
     pub(super) fn message(&mut self, change: &Change, id: MessageId, event: &MessageEvent) -> Placed {
@@ -129,6 +174,10 @@ impl Fold {
                 let awaited = Message { role, model, state, answers: Some(reply.to), ..awaited };
                 self.add(awaited, After::Message(reply.to))
             }
+            MessageEvent::MessageImported { message } => {
+                let had = added(change, id, message.conversation, message.owner);
+                self.add(imported(had, message), message.after)
+            }
             MessageEvent::ReplyCompleted { .. }
             | MessageEvent::ReplyStopped { .. }
             | MessageEvent::ReplyInterrupted { .. }
@@ -140,7 +189,8 @@ impl Fold {
 
     /// Adds a message where its conversation has got to; one that may stand elsewhere is given back.
     fn add(&mut self, message: Message, after: After) -> Placed {
-        let leaf = self.grown.get(&message.conversation).map(|grown| grown.leaf);
+        let grown = self.grown.get(&message.conversation).map(|grown| grown.leaf);
+        let leaf = grown.or_else(|| self.leaves.get(&message.conversation).copied());
         let is_new = leaf.is_none() && self.empty.contains(&message.conversation);
         match (after, leaf) {
             (After::Latest, leaf) => self.append(Message { parent: leaf, ..message }, leaf.is_none() && !is_new),
@@ -172,15 +222,36 @@ impl Fold {
     fn reply_ended(&mut self, id: MessageId, ended: Ended) {
         match self.awaited.remove(&id).and_then(|index| self.added.get_mut(index)) {
             Some(Added { message: reply, .. }) => {
-                let Ended { said, state, reason, at } = ended;
-                reply.content = said.text;
-                reply.model = Some(said.model);
-                reply.usage = Usage { cost_micros: None, ..said.usage };
-                (reply.state, reply.reason, reply.updated_at) = (state, reason.map(str::to_owned), at);
+                reply.updated_at = ended.at;
+                fill(reply, ended);
             }
             None => self.ended.push((id, ended)),
         }
     }
+}
+
+/// Gives a reply what came of it.
+fn fill(reply: &mut Message, ended: Ended) {
+    let Ended { said, state, reason, at: _ } = ended;
+    (reply.content, reply.model) = (said.text, Some(said.model));
+    reply.usage = Usage { cost_micros: None, ..said.usage };
+    (reply.state, reply.reason) = (state, reason.map(str::to_owned));
+}
+
+/// A message as it was elsewhere.
+fn imported(had: Message, imported: &Imported) -> Message {
+    let Imported { words, rating, created_at, updated_at, .. } = imported;
+    let (rating, at) = (rating.filter(|rating| *rating != Rating::Unrated), *updated_at);
+    let mut message = Message { role: words.into(), rating, created_at: *created_at, updated_at: at, ..had };
+    match words {
+        Words::Posted { body, .. } => body.as_str().clone_into(&mut message.content),
+        Words::Replied { to, said, ending } => {
+            message.answers = Some(*to);
+            let given = || Ended { said: said.clone(), state: State::Done, reason: None, at };
+            fill(&mut message, ending.map_or_else(given, |ending| Ended::of(ending, said, at)));
+        }
+    }
+    message
 }
 
 /// What all messages have.

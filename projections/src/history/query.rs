@@ -89,6 +89,13 @@ pub async fn page(db: &Db, query: HistoryQuery) -> Result<Option<HistoryPage>, S
     Ok(Some(HistoryPage { messages, total, more_before, more_after: forward && more }))
 }
 
+/// The same messages, and not a word about how many others there are, or whether the conversation is the owner's.
+pub async fn stretch(db: &Db, query: HistoryQuery) -> Result<Vec<Message>, StoreError> {
+    let mut rows = rows(db, query).await?;
+    rows.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
+    rows.into_iter().map(Message::try_from).collect()
+}
+
 async fn total(db: &Db, query: HistoryQuery) -> Result<Option<i64>, StoreError> {
     let owner = Uuid::from(query.owner);
     let Some(conversation) = query.scope.conversation().map(Uuid::from) else {
@@ -125,9 +132,13 @@ pub async fn siblings(db: &Db, page: &[Message]) -> Result<HashMap<MessageId, Ve
     let Some(conversation) = page.first().map(|message| message.conversation) else { return Ok(HashMap::new()) };
     let parents: BTreeSet<Uuid> = page.iter().filter_map(|message| message.parent.map(Uuid::from)).collect();
     let holes: Vec<_> = (2..parents.len() + 2).map(|number| format!("${number}")).collect();
-    let begins = if page.iter().any(|message| message.parent.is_none()) { "conversation = $1" } else { "1 = 0" };
+    let begins = if page.iter().any(|message| message.parent.is_none()) {
+        "conversation = $1"
+    } else {
+        "conversation = $1 and 1 = 0"
+    };
     let sql = format!(
-        "select parent, id, position from messages where conversation = $1 and parent in ({}) \
+        "select parent, id, position from messages where parent in ({}) \
          union all select parent, id, position from messages where parent is null and {begins} order by position",
         if holes.is_empty() { "null".to_owned() } else { holes.join(", ") }
     );

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::chat::conversation::ConversationEvent;
+use domain::chat::import::Imported;
 use domain::chat::message::MessageEvent;
 use domain::ids::{ConversationId, MessageId, UserId};
 use domain::{Event, Timestamp};
@@ -60,10 +61,13 @@ async fn conversation(
             return Ok(());
         }
         ConversationEvent::ConversationRenamed { .. }
+        | ConversationEvent::ConversationUnnamed { .. }
         | ConversationEvent::ConversationTitled { .. }
+        | ConversationEvent::TitleWasted { .. }
         | ConversationEvent::ConversationArchived { .. }
         | ConversationEvent::ConversationRestored { .. }
-        | ConversationEvent::BranchChosen { .. } => return Ok(()),
+        | ConversationEvent::BranchChosen { .. }
+        | ConversationEvent::ConversationImported { .. } => return Ok(()),
         ConversationEvent::ConversationFavourited { .. }
         | ConversationEvent::ConversationUnfavourited { .. }
         | ConversationEvent::ConversationDeleted { .. } => {}
@@ -103,6 +107,11 @@ async fn message(
         MessageEvent::ReplyRequested { reply, .. } => {
             let place = Place { conversation: reply.conversation, owner: reply.owner, at };
             gathered.awaited.insert(id, place);
+        }
+        MessageEvent::MessageImported { message } => {
+            let Imported { conversation, owner, words, created_at: at, .. } = message;
+            let place = Place { conversation: *conversation, owner: *owner, at: *at };
+            gathered.said.push(Said { position, id, place, role: words.into(), text: words.text().to_owned() });
         }
         MessageEvent::MessageDeleted { .. } => {
             write::all(tx, std::mem::take(gathered)).await?;

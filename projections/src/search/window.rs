@@ -204,3 +204,27 @@ type PostgresQuery<'q, T> = sqlx::query::QueryAs<'q, sqlx::Postgres, T, sqlx::po
 fn limit(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::sqlite::SqlitePoolOptions;
+
+    use super::{FITS, IN_FTS5};
+
+    /// SQLite plans by the statement alone: nobody ever tells it how much there is of what.
+    #[tokio::test]
+    async fn fts5_says_what_to_look_at_and_in_which_order() {
+        let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
+        let tables = include_str!("../../../migrations/search/sqlite.sql");
+        sqlx::raw_sql(tables).execute(&pool).await.unwrap();
+        let explain = format!("explain query plan {}", IN_FTS5.replace("{fits}", FITS));
+        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(&explain).fetch_all(&pool).await.unwrap();
+        let steps: Vec<_> = steps.into_iter().map(|(.., step)| step).collect();
+        let (first, rest) = steps.split_first().unwrap();
+        // By the words, and between two positions.
+        assert!(first.starts_with("SCAN search_words VIRTUAL TABLE INDEX") && first.ends_with("M2><"), "{steps:?}");
+        assert_eq!(rest.first().unwrap(), "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)");
+        assert!(!rest.iter().any(|step| step.starts_with("SCAN")), "{steps:?}");
+        assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "it stops when there is enough: {steps:?}");
+    }
+}

@@ -107,6 +107,10 @@ fn notice(event: &NoticeEvent) -> Description {
         NoticeEvent::AuditRead { of, export, by: _ } => {
             Description::of(Kind::AuditRead, *of).because(if *export { "export" } else { "page" })
         }
+        NoticeEvent::DataExported { by, conversation } => {
+            let what = conversation.map_or_else(|| "everything".to_owned(), |id| format!("session {id}"));
+            Description::of(Kind::DataExported, Some(*by)).because(what)
+        }
         NoticeEvent::SigningKeyRotated { kid } => Description::of(Kind::SigningKeyRotated, None).because(kid.as_str()),
     }
 }

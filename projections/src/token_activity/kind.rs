@@ -28,6 +28,7 @@ words! {
         KeyRevoked = "key_revoked",
         SigningKeyRotated = "signing_key_rotated",
         AuditRead = "audit_read",
+        DataExported = "data_exported",
     }
 }
 
@@ -64,7 +65,8 @@ impl Kind {
             | Self::KeyRotated
             | Self::KeyRevoked
             | Self::SigningKeyRotated
-            | Self::AuditRead => Outcome::Ok,
+            | Self::AuditRead
+            | Self::DataExported => Outcome::Ok,
         }
     }
 }

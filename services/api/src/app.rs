@@ -16,6 +16,7 @@ use crate::api_keys::{ApiKeys, BootstrapKey};
 use crate::client_address::TrustedProxies;
 use crate::commands::Standing;
 use crate::files::Files;
+use crate::imports::Imports;
 use crate::own_writes::OwnWrites;
 use crate::passwords::Passwords;
 use crate::problem::Problem;
@@ -52,6 +53,7 @@ pub struct Parts {
     pub providers: Providers,
     pub live: Live,
     pub files: Files,
+    pub imports: Imports,
 }
 
 /// What new passwords must be like (`AUTH_PASSWORD_POLICY`).

@@ -1,4 +1,4 @@
-//! Where the bytes of attachments are kept: a folder, or a bucket. Each file lies under its attachment's id and nothing else.
+//! Where the bytes of attachments are kept: a folder, or a bucket. Each file lies under an id of its own and nothing else.
 
 mod storing;
 mod sweep;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::Timestamp;
-use domain::ids::AttachmentId;
+use domain::ids::BytesId;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
@@ -25,7 +25,23 @@ pub use sweep::SweepError;
 
 /// Keeps files. Cheap to clone.
 #[derive(Clone)]
-pub struct Files(Arc<Kept>);
+pub struct Files {
+    kept: Arc<Kept>,
+    patience: Patience,
+}
+
+/// How long who sends a file may send nothing, and how long it may take in all.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    pub idle: Duration,
+    pub longest: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(30), longest: Duration::from_mins(30) }
+    }
+}
 
 struct Kept {
     store: Arc<dyn ObjectStore>,
@@ -97,7 +113,7 @@ impl Files {
                 Kept { store, prefix, folder: None, part, limit, receiving }
             }
         };
-        Ok(Self(Arc::new(kept)))
+        Ok(Self::of(kept))
     }
 
     /// For a process that answers nobody who has any.
@@ -105,25 +121,38 @@ impl Files {
     pub fn nowhere() -> Self {
         let (store, receiving) = (Arc::new(InMemory::new()), Arc::new(Semaphore::new(0)));
         let kept = Kept { store, prefix: Path::default(), folder: None, part: PART_TO_FOLDER, limit: 0, receiving };
-        Self(Arc::new(kept))
+        Self::of(kept)
+    }
+
+    fn of(kept: Kept) -> Self {
+        Self { kept: Arc::new(kept), patience: Patience::default() }
+    }
+
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    pub(crate) const fn patience(&self) -> Patience {
+        self.patience
     }
 
     pub(crate) fn limit(&self) -> u64 {
-        self.0.limit
+        self.kept.limit
     }
 
-    fn path(&self, id: AttachmentId) -> Path {
-        self.0.prefix.clone().join(id.to_string())
+    fn path(&self, id: BytesId) -> Path {
+        self.kept.prefix.clone().join(id.to_string())
     }
 
     /// A file's bytes, or a part of them; `None` where there are none.
     pub(crate) async fn get(
         &self,
-        id: AttachmentId,
+        id: BytesId,
         part: Option<Range<u64>>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, FilesError>>>, FilesError> {
         let options = GetOptions { range: part.map(GetRange::Bounded), ..GetOptions::default() };
-        match self.0.store.get_opts(&self.path(id), options).await {
+        match self.kept.store.get_opts(&self.path(id), options).await {
             Ok(found) => Ok(Some(found.into_stream().map_err(FilesError::from).boxed())),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -131,17 +160,17 @@ impl Files {
     }
 
     /// Deletes a file, if it is there.
-    pub(crate) async fn delete(&self, id: AttachmentId) -> Result<(), FilesError> {
-        match self.0.store.delete(&self.path(id)).await {
+    pub(crate) async fn delete(&self, id: BytesId) -> Result<(), FilesError> {
+        match self.kept.store.delete(&self.path(id)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
     /// The files that were whole before a moment. What has another name than an id is nobody's business.
-    async fn stored_before(&self, moment: Timestamp) -> Result<Vec<AttachmentId>, FilesError> {
+    async fn stored_before(&self, moment: Timestamp) -> Result<Vec<BytesId>, FilesError> {
         let mut stored = Vec::new();
-        let mut all = self.0.store.list(Some(&self.0.prefix));
+        let mut all = self.kept.store.list(Some(&self.kept.prefix));
         while let Some(found) = all.try_next().await? {
             let id = found.location.filename().and_then(|name| name.parse().ok());
             if let Some(id) = id.filter(|_| found.last_modified.timestamp_micros() < moment.as_micros()) {

@@ -3,10 +3,19 @@
 use std::fmt;
 
 use domain::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Time(pub(crate) Timestamp);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let time = String::deserialize(deserializer)?.parse::<jiff::Timestamp>();
+        let time = time.map_err(|_| D::Error::custom("no moment"))?;
+        Ok(Self(Timestamp::from_micros(time.as_microsecond())))
+    }
+}
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

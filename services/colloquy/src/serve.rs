@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use api::{
-    AccessTokens, ApiKeys, App, DEV_ADMIN, DEV_PASSWORD, Files, Followers, Operator, OwnWrites, Parts, Passwords,
-    RefreshTokens, Revocations, SigningKeys, Surface, Throttle, UnknownTokens,
+    AccessTokens, ApiKeys, App, DEV_ADMIN, DEV_PASSWORD, Files, Followers, Imports, Operator, OwnWrites, Parts,
+    Passwords, RefreshTokens, Revocations, SigningKeys, Surface, Throttle, UnknownTokens,
 };
 use nats::Bus;
 use projections::{Embeddings, History, Projection, ReadModels, Search, TokenActivity, Usage};
 use projector::Worker;
-use replies::{Live, Providers, Replier};
+use replies::{Embedder, Live, Providers, Replier};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::{Clock, Executor, Log, ReadModel, Successors};
 use tokio::net::TcpListener;
@@ -101,6 +101,7 @@ impl Services {
         let making = TaskTracker::new();
         if config.roles.include(Role::Reply) {
             making.spawn(self.make_replies(config, &replies, stop_api.clone()));
+            making.spawn(self.embed_messages(config, &replies, stop_api.clone()));
         }
         making.close();
         let app = self.app(config, workers, keepers, replies, passwords, files);
@@ -265,6 +266,23 @@ impl Services {
         async move { maker.run(stop).await }
     }
 
+    fn embed_messages(
+        &self,
+        config: &Config,
+        replies: &Replies,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + use<> {
+        let embedder = Embedder {
+            log: self.log.clone(),
+            bus: self.bus.clone(),
+            executor: Executor::new(self.log.clone(), Clock::System),
+            embeddings: self.read_models.embeddings.clone(),
+            providers: replies.providers.clone(),
+            node: config.node.clone(),
+        };
+        async move { embedder.run(stop).await }
+    }
+
     fn app(
         &self,
         config: &Config,
@@ -293,6 +311,7 @@ impl Services {
             trusted_proxies: accounts.trusted_proxies.clone(),
             node: config.node.clone(),
             own_writes: OwnWrites::default(),
+            imports: Imports::default(),
             providers: replies.providers,
             live: replies.live,
             files,

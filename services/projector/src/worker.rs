@@ -7,7 +7,7 @@ use domain::UnknownEvent;
 use nats::{Bus, Feed};
 use projections::{Change, Projection};
 use store::read_model::Batch;
-use store::{Lease, Log, Position, ReadModel, Recorded, StoreError, in_full};
+use store::{Db, Lease, Log, Position, ReadModel, Recorded, StoreError, in_full};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -128,8 +128,18 @@ impl Worker {
 
 /// How often an idle leader looks whether it still leads.
 const CHECK: Duration = Duration::from_secs(2);
-/// How long the checkpoint may stay behind while nothing comes that concerns the read model.
+/// How long the checkpoint may stay behind while nothing comes that concerns the read model. Who waits on this node is told at
+/// once; who waits on another looks there.
 const LINGER: Duration = Duration::from_millis(50);
+/// The same where there is no other node.
+const LONG_LINGER: Duration = Duration::from_secs(1);
+
+const fn linger(db: &Db) -> Duration {
+    match db {
+        Db::Postgres(_) => LINGER,
+        Db::Sqlite(_) => LONG_LINGER,
+    }
+}
 
 /// Up to where a leader has come.
 #[derive(Debug, Clone, Copy)]
@@ -154,8 +164,8 @@ impl Reached {
         self.due.is_some_and(|due| due <= Instant::now())
     }
 
-    fn passing_by(self, cursor: Position) -> Self {
-        Self { cursor, due: self.due.or_else(|| Some(Instant::now() + LINGER)), ..self }
+    fn passing_by(self, cursor: Position, linger: Duration) -> Self {
+        Self { cursor, due: self.due.or_else(|| Some(Instant::now() + linger)), ..self }
     }
 }
 
@@ -172,7 +182,7 @@ async fn take_in<P: Projection>(
         Reached::at(last)
     } else if last > reached.cursor {
         model.pass(last);
-        reached.passing_by(last)
+        reached.passing_by(last, linger(model.db()))
     } else {
         reached
     };

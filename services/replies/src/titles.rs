@@ -13,11 +13,11 @@ use domain::values::ConversationName;
 use domain::words;
 use projections::history;
 use serde::{Deserialize, Serialize};
-use store::{Command, StoreError, Unit, fresh_id, in_full};
+use store::{Command, Position, StoreError, Unit, fresh_id, in_full};
 use uuid::Uuid;
 
 use crate::context::tokens;
-use crate::{Ask, Failure, Piece, Replier, Speaker, TokensUsed, Turn, Watch};
+use crate::{Ask, Ended, Failure, Piece, Replier, Speaker, TokensUsed, Turn, Watch};
 
 words! {
     /// Who names conversations (`COLLOQUY_TITLES`).
@@ -68,6 +68,9 @@ impl Replier {
     async fn name_once_ended(&self, reply: MessageId, mut watch: Watch) -> Result<(), TitleError> {
         // One that had ended before it was claimed has no end to wait for.
         let Ok(ended) = tokio::time::timeout(PATIENCE, watch.end()).await else { return Ok(()) };
+        if !self.wrote(&ended).await? {
+            return Ok(());
+        }
         let stream = self.executor.look::<Message>(reply).await?;
         match (ended.ending, stream) {
             (Ending::Completed { .. }, Message::Replied { reply, asked: Some(asked) }) => {
@@ -75,6 +78,14 @@ impl Replier {
             }
             (Ending::Completed { .. } | Ending::Stopped | Ending::Interrupted { .. }, _) => Ok(()),
         }
+    }
+
+    /// Two processes may have made a reply, and both see its end: the log says whose it was.
+    async fn wrote(&self, ended: &Ended) -> Result<bool, TitleError> {
+        let Some(position) = ended.position else { return Ok(false) };
+        let events = self.log.read(Position::new(position.get() - 1), 1).await?;
+        let metadata = events.first().and_then(|event| event.metadata().ok());
+        Ok(metadata.and_then(|metadata| metadata.node).as_ref() == Some(&self.node))
     }
 
     async fn name(&self, reply: ReplyTo, model: String, text: String) -> Result<(), TitleError> {
@@ -119,12 +130,11 @@ impl Replier {
                 Piece::Done { usage, .. } => break usage,
             }
         };
-        let title = clean(&text).ok_or_else(|| TitleError::Model("it said nothing that is a name".to_owned()))?;
         let estimate = TokensUsed { prompt, completion: tokens(&text) };
         let TokensUsed { prompt: prompt_tokens, completion: completion_tokens } = used.unwrap_or(estimate);
         let cost_micros = self.providers.cost(&answer.model, prompt_tokens, completion_tokens);
         let usage = Usage { prompt_tokens, completion_tokens, estimated: used.is_none(), cost_micros };
-        Ok(NameConversation { id, title, model: answer.model.clone(), usage })
+        Ok(NameConversation { id, title: clean(&text), model: answer.model.clone(), usage })
     }
 }
 
@@ -135,10 +145,11 @@ fn clean(text: &str) -> Option<ConversationName> {
     ConversationName::try_from(title::of(line)?).ok()
 }
 
-/// `NameConversation` → `ConversationTitled`.
+/// `NameConversation` → `ConversationTitled`, or `TitleWasted`: it was paid for.
 struct NameConversation {
     id: ConversationId,
-    title: ConversationName,
+    /// `None` where the model said nothing that is a name.
+    title: Option<ConversationName>,
     model: String,
     usage: Usage,
 }

@@ -7,10 +7,10 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::Asked;
 use super::dialect::{Dialect, Said, Usage};
 use super::http::{chunk, head};
 use super::script::{Script, Step, micros};
+use super::{Asked, DIMENSION};
 
 pub(super) struct Answer<'a> {
     writer: &'a mut OwnedWriteHalf,
@@ -23,6 +23,8 @@ pub(super) struct Answer<'a> {
     begun: bool,
     releases: watch::Receiver<usize>,
     passed: usize,
+    /// Where it is written down what was embedded.
+    embedded: Option<&'a watch::Sender<Vec<String>>>,
 }
 
 /// What becomes of the connection.
@@ -48,7 +50,14 @@ impl<'a> Answer<'a> {
         passed: usize,
     ) -> Self {
         let (said, raw) = (Said::default(), Vec::new());
-        Self { writer, asked, dialect, said, raw, streamed: false, begun: false, releases, passed }
+        Self { writer, asked, dialect, said, raw, streamed: false, begun: false, releases, passed, embedded: None }
+    }
+
+    pub fn embeds_for(&mut self, embedded: &'a watch::Sender<Vec<String>>) {
+        if !self.asked.texts.is_empty() {
+            self.said.dimension = Some(DIMENSION);
+            self.embedded = Some(embedded);
+        }
     }
 
     pub fn into_text(self) -> String {
@@ -83,6 +92,7 @@ impl<'a> Answer<'a> {
                 Step::Gate => self.gate().await?,
                 Step::Usage { prompt, completion } => self.usage(*prompt, *completion).await?,
                 Step::Finish(reason) => self.finish(reason).await?,
+                Step::Vectors(dimension) => self.said.dimension = Some(*dimension),
                 Step::Raw(bytes) if self.streamed => self.write(bytes).await?,
                 Step::Raw(bytes) => self.raw.extend_from_slice(bytes),
                 Step::Head => self.begin(script).await?,
@@ -180,6 +190,9 @@ impl<'a> Answer<'a> {
             return std::mem::take(&mut self.raw);
         }
         if is_success(script) {
+            if let Some(embedded) = self.embedded {
+                embedded.send_modify(|all| all.extend(self.asked.texts.iter().cloned()));
+            }
             return self.dialect.whole(self.asked, &self.said).to_string().into_bytes();
         }
         let retry = script.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));

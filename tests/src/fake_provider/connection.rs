@@ -21,6 +21,7 @@ pub(super) async fn serve(client: TcpStream, state: Arc<State>) {
         let (open, script) = state.open(request, fixed);
         let gates = state.releases.subscribe();
         let mut answer = Answer::new(&mut writer, &open.asked, dialect, gates, open.released);
+        answer.embeds_for(&state.embedded);
         let ended = tokio::select! {
             biased;
             () = inbox.until_closed() => None,
@@ -41,7 +42,7 @@ pub(super) async fn serve(client: TcpStream, state: Arc<State>) {
 fn fixed(request: &Request, state: &State) -> Option<Script> {
     let raw = |body: String| vec![Step::Raw(body.into_bytes())];
     match request.wants {
-        Wants::Chat { .. } => None,
+        Wants::Chat { .. } | Wants::Vectors { .. } => None,
         Wants::Models => Some(Script::of(raw(request.dialect.models(&state.models()).to_string()))),
         Wants::Nothing => Some(Script::fails(404)),
     }

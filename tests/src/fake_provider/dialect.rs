@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::http::Received;
-use super::{Asked, gemini, openai};
+use super::{Asked, embeddings, gemini, openai};
 
 /// A vendor's way of saying things. Each event is given as it goes over the wire, its empty line included.
 pub(super) trait Dialect: Send + Sync {
@@ -29,6 +29,8 @@ pub(super) struct Said {
     pub text: String,
     pub usage: Option<Usage>,
     pub finish: Option<&'static str>,
+    /// How many numbers each vector has, where some are asked for.
+    pub dimension: Option<usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -47,6 +49,7 @@ pub(super) struct Request {
 
 pub(super) enum Wants {
     Chat { model: String, stream: bool },
+    Vectors { model: String },
     Models,
     Nothing,
 }
@@ -66,6 +69,7 @@ impl Request {
         let Self { received, body, wants, .. } = self;
         let (model, stream) = match wants {
             Wants::Chat { model, stream } => (model, stream),
+            Wants::Vectors { model } => (model, false),
             Wants::Models | Wants::Nothing => Default::default(),
         };
         let config = &body["generationConfig"];
@@ -73,8 +77,9 @@ impl Request {
         let max_tokens = most.into_iter().find_map(Value::as_u64);
         let temperature = body["temperature"].as_f64().or_else(|| config["temperature"].as_f64());
         let messages = if body["contents"].is_array() { gemini::messages(&body) } else { openai::messages(&body) };
+        let texts = embeddings::texts(&body);
         let (api_key, path, at) = (api_key(&received), received.path, Instant::now());
-        Asked { number: 0, path, model, api_key, messages, stream, max_tokens, temperature, body, at }
+        Asked { number: 0, path, model, api_key, messages, texts, stream, max_tokens, temperature, body, at }
     }
 }
 

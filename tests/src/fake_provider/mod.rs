@@ -1,4 +1,4 @@
-//! An AI provider on loopback that speaks as OpenAI and Gemini do, and fails as they do: what the replier asks.
+//! An AI provider on loopback that speaks as OpenAI and Gemini do, and fails as they do: what the replier asks, and the embedder.
 //!
 //! It talks HTTP/1.1 by hand, because a server library would neither cut an answer in the middle of a chunk nor tell at
 //! once that the client has closed a connection on which nothing is said.
@@ -6,6 +6,7 @@
 mod answer;
 mod connection;
 mod dialect;
+mod embeddings;
 mod gemini;
 mod http;
 mod openai;
@@ -22,6 +23,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub use embeddings::DIMENSION;
 pub use script::{Script, Step, micros};
 use state::State;
 
@@ -51,6 +53,8 @@ pub struct Asked {
     pub api_key: Option<String>,
     /// As OpenAI writes them, `[{"role", "content"}]`, for either vendor, so that one assertion serves both.
     pub messages: Value,
+    /// What is to be embedded, where that is what is asked for.
+    pub texts: Vec<String>,
     pub stream: bool,
     pub max_tokens: Option<u64>,
     pub temperature: Option<f64>,
@@ -92,6 +96,11 @@ impl FakeProvider {
         self.state.then(script);
     }
 
+    /// The same for requests to embed, which have a list of their own.
+    pub fn then_embeds(&self, script: Script) {
+        self.state.then_embeds(script);
+    }
+
     /// What this model says when nothing else was said. Without it, it repeats the last message of the user.
     pub fn always(&self, model: &str, script: Script) {
         self.state.always(model, script);
@@ -105,6 +114,16 @@ impl FakeProvider {
     /// Waits until it has been asked that often.
     pub async fn until_asked(&self, times: usize) -> Vec<Asked> {
         until(&self.state.asked, &format!("{times} requests"), |asked| asked.len() >= times).await
+    }
+
+    /// Every text for which a vector was given, as often as it was.
+    pub fn embedded(&self) -> Vec<String> {
+        self.state.embedded.borrow().clone()
+    }
+
+    /// Waits until so many texts were embedded.
+    pub async fn until_embedded(&self, texts: usize) -> Vec<String> {
+        until(&self.state.embedded, &format!("{texts} vectors"), |embedded| embedded.len() >= texts).await
     }
 
     /// How many answers are being given.

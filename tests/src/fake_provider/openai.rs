@@ -1,9 +1,9 @@
-//! OpenAI's chat completions, as its servers write them.
+//! OpenAI's chat completions and embeddings, as its servers write them.
 
 use serde_json::{Value, json};
 
-use super::Asked;
 use super::dialect::{Dialect, Said, Usage, Wants};
+use super::{Asked, embeddings};
 
 pub(super) struct OpenAi;
 
@@ -17,6 +17,7 @@ pub(super) fn wants(method: &str, path: &str, body: &Value) -> Wants {
             let model = body["model"].as_str().unwrap_or_default().to_owned();
             Wants::Chat { model, stream: body["stream"] == true }
         }
+        ("POST", "/v1/embeddings") => Wants::Vectors { model: body["model"].as_str().unwrap_or_default().to_owned() },
         _ => Wants::Nothing,
     }
 }
@@ -57,6 +58,9 @@ impl Dialect for OpenAi {
     }
 
     fn whole(&self, asked: &Asked, said: &Said) -> Value {
+        if let Some(dimension) = said.dimension {
+            return embeddings::response(asked, dimension);
+        }
         let message = json!({"role": "assistant", "content": said.text, "refusal": null, "annotations": []});
         let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": said.finish});
         json!({

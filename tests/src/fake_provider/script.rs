@@ -27,6 +27,8 @@ pub enum Step {
     },
     /// `stop`, `length`, `content_filter`: each vendor says it in its own word. The script's end is then the stream's.
     Finish(&'static str),
+    /// Vectors of so many numbers, for a request that asks for some. Where that is all, the usual ones need not be told.
+    Vectors(usize),
     /// These bytes, as they are, among the events. What is no stream, or fails, has them for its whole body.
     Raw(Vec<u8>),
     /// The head goes out here. A script without it sends the head at once, as the vendors do.
@@ -71,6 +73,11 @@ impl Script {
 
     pub fn rate_limited(retry_after_seconds: u64) -> Self {
         Self::fails(429).header("retry-after", &retry_after_seconds.to_string())
+    }
+
+    /// Vectors, for a request that asks for some.
+    pub fn vectors() -> Self {
+        Self::of(Vec::new())
     }
 
     /// A stream of something else.

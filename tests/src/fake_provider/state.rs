@@ -14,12 +14,14 @@ pub(super) struct State {
     pub asked: watch::Sender<Vec<Asked>>,
     pub open: watch::Sender<usize>,
     pub releases: watch::Sender<usize>,
+    pub embedded: watch::Sender<Vec<String>>,
     closed: mpsc::UnboundedSender<Closed>,
 }
 
 #[derive(Default)]
 struct Told {
     next: VecDeque<Arc<Script>>,
+    next_to_embed: VecDeque<Arc<Script>>,
     models: HashMap<String, Arc<Script>>,
 }
 
@@ -34,11 +36,15 @@ pub(super) struct Open<'a> {
 impl State {
     pub fn new(closed: mpsc::UnboundedSender<Closed>) -> Self {
         let (asked, open, releases) = (watch::Sender::default(), watch::Sender::default(), watch::Sender::default());
-        Self { told: Mutex::default(), asked, open, releases, closed }
+        Self { told: Mutex::default(), asked, open, releases, embedded: watch::Sender::default(), closed }
     }
 
     pub fn then(&self, script: Script) {
         self.told().next.push_back(Arc::new(script));
+    }
+
+    pub fn then_embeds(&self, script: Script) {
+        self.told().next_to_embed.push_back(Arc::new(script));
     }
 
     pub fn always(&self, model: &str, script: Script) {
@@ -74,8 +80,11 @@ impl State {
 
 impl Told {
     fn script(&mut self, asked: &Asked) -> Arc<Script> {
-        let next = self.next.pop_front().or_else(|| self.models.get(&asked.model).map(Arc::clone));
-        next.unwrap_or_else(|| Arc::new(Script::echo(last_of_the_user(asked))))
+        let embeds = !asked.texts.is_empty();
+        let next = if embeds { &mut self.next_to_embed } else { &mut self.next };
+        let next = next.pop_front().or_else(|| self.models.get(&asked.model).map(Arc::clone));
+        let usual = || if embeds { Script::vectors() } else { Script::echo(last_of_the_user(asked)) };
+        next.unwrap_or_else(|| Arc::new(usual()))
     }
 }
 

@@ -5,7 +5,11 @@ use std::path::Path;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tests::app::PASSWORD;
-use tests::{Persona, Service};
+use tests::stage::PATIENCE;
+use tests::{Persona, Service, TestApp};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// Somebody who is signed in, wherever.
 pub trait Asks {
@@ -66,6 +70,35 @@ pub async fn send(who: &impl Asks, message: &str, body: Vec<u8>) -> Response {
     let request = who.ask(Method::POST, &format!("/api/v1/messages/{message}/attachments"));
     let kind = format!("multipart/form-data; boundary={BOUNDARY}");
     request.header("content-type", kind).body(body).send().await.expect("an answer")
+}
+
+/// The same under a name by which it may be sent again.
+pub async fn send_as(who: &impl Asks, key: &str, message: &str, body: Vec<u8>) -> Response {
+    let request = who.ask(Method::POST, &format!("/api/v1/messages/{message}/attachments"));
+    let request = request.header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"));
+    request.header("idempotency-key", key).body(body).send().await.expect("an answer")
+}
+
+/// The beginning of an upload, over a connection of its own; the rest never comes by itself.
+pub async fn begin(app: &TestApp, token: &str, message: &str, bytes: &[u8]) -> TcpStream {
+    let mut client = TcpStream::connect(app.address()).await.expect("a server");
+    let head = format!(
+        "POST /api/v1/messages/{message}/attachments HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n\
+         content-type: multipart/form-data; boundary={BOUNDARY}\r\ncontent-length: 999999\r\n\r\n"
+    );
+    client.write_all(&[head.as_bytes(), &file("f", bytes)].concat()).await.expect("a server");
+    client
+}
+
+/// Asks for something else until the folder is as it should be.
+pub async fn until_lies(app: &TestApp, who: &impl Asks, is_so: impl Fn(&[String]) -> bool) {
+    let folder = app.stage.folder().join("files");
+    let wait = async {
+        while !is_so(&lies_in(&folder)) {
+            get(who, "/live").await;
+        }
+    };
+    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{:?}", lies_in(&folder)));
 }
 
 /// Uploads a file, and gives what is said of it.

@@ -7,13 +7,11 @@ use domain::chat::attachment::AttachedTo;
 use reqwest::Method;
 use serde_json::json;
 use tests::scribe::Scribe;
-use tests::stage::PATIENCE;
 use tests::{Stage, TestApp, on_both_engines};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::cast::{Asks, BOUNDARY, attach, delete, file, get, lies_in, listed, noise, path_of, say};
+use crate::cast::{Asks, BOUNDARY, attach, begin, delete, file, get, lies_in, listed, noise, path_of, say, until_lies};
 
 /// Files are as old as the system says, whatever the test's clock.
 fn now() -> Timestamp {
@@ -23,28 +21,6 @@ fn now() -> Timestamp {
 /// A moment before which all was that is there.
 fn later() -> Timestamp {
     now().plus_seconds(60)
-}
-
-/// The beginning of an upload, over a connection of its own; the rest never comes by itself.
-async fn begin(app: &TestApp, token: &str, message: &str, bytes: &[u8]) -> TcpStream {
-    let mut client = TcpStream::connect(app.address()).await.unwrap();
-    let head = format!(
-        "POST /api/v1/messages/{message}/attachments HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n\
-         content-type: multipart/form-data; boundary={BOUNDARY}\r\ncontent-length: 999999\r\n\r\n"
-    );
-    client.write_all(&[head.as_bytes(), &file("f", bytes)].concat()).await.unwrap();
-    client
-}
-
-/// Asks for something else until the folder is as it should be.
-async fn until_lies(app: &TestApp, who: &impl Asks, is_so: impl Fn(&[String]) -> bool) {
-    let folder = app.stage.folder().join("files");
-    let wait = async {
-        while !is_so(&lies_in(&folder)) {
-            get(who, "/live").await;
-        }
-    };
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{:?}", lies_in(&folder)));
 }
 
 on_both_engines! {

@@ -13,3 +13,5 @@ mod gone;
 mod http;
 mod nodes;
 mod refusals;
+mod repeats;
+mod slow;

@@ -6,28 +6,28 @@ use tests::{Persona, TestApp, on_both_engines};
 
 const SEARCH: &str = "/api/v1/search";
 
-async fn search(who: &Persona<'_>, body: &Value) -> Value {
+pub async fn search(who: &Persona<'_>, body: &Value) -> Value {
     let answer = who.request(Method::POST, SEARCH).json(body).send().await.unwrap();
     let (status, text) = (answer.status(), answer.text().await.unwrap());
     assert_eq!(status, 200, "{body}: {text}");
     serde_json::from_str(&text).unwrap()
 }
 
-async fn refused(who: &Persona<'_>, body: &Value) -> (u16, Value) {
+pub async fn refused(who: &Persona<'_>, body: &Value) -> (u16, Value) {
     problem(who.request(Method::POST, SEARCH).json(body).send().await.unwrap()).await
 }
 
-async fn problem(answer: Response) -> (u16, Value) {
+pub async fn problem(answer: Response) -> (u16, Value) {
     let (status, problem): (u16, Value) = (answer.status().as_u16(), answer.json().await.unwrap());
     let fields: Vec<&Value> = problem["errors"].as_array().into_iter().flatten().map(|it| &it["field"]).collect();
     (status, if fields.is_empty() { problem["code"].clone() } else { json!(fields) })
 }
 
-fn ids(found: &Value) -> Vec<&str> {
+pub fn ids(found: &Value) -> Vec<&str> {
     found["results"].as_array().unwrap().iter().map(|it| it["message_id"].as_str().unwrap()).collect()
 }
 
-async fn put(who: &Persona<'_>, id: &str, body: &Value) -> Response {
+pub async fn put(who: &Persona<'_>, id: &str, body: &Value) -> Response {
     let path = format!("/api/v1/messages/{id}/embedding");
     who.request(Method::PUT, &path).json(body).send().await.unwrap()
 }

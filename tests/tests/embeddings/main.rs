@@ -4,5 +4,8 @@
 mod bare;
 mod cast;
 mod http;
+mod meaning;
+mod nodes;
+mod provided;
 mod rows;
 mod search;

@@ -80,9 +80,8 @@ on_both_engines! {
         feed(&live, &[conversation_deleted(gone, ann)], 1).await;
         assert_eq!(near(&live, &all(ann), "secret", 1_000).await.len(), 1);
         assert_eq!((count(&live, "vectors").await, count(&live, "vector_favourites").await), (1, 1));
-        if stage.postgres.is_none() {
-            assert_eq!(count(&live, "vector_blocks").await, 0, "nothing of it is left");
-        }
+        let (kept_apart, left) = if stage.postgres.is_some() { ("vector_sketches", 1) } else { ("vector_blocks", 0) };
+        assert_eq!(count(&live, kept_apart).await, left, "nothing of it is left");
     }
 
     async fn a_clients_own_vectors_are_kept_apart_and_given_again(stage: Stage) {
@@ -123,7 +122,7 @@ on_both_engines! {
         let (ann, room) = (fresh_id(), fresh_id());
         let texts = ["ok", "ok then", "well ok", "no"];
         let mut events = vec![started(room, ann, false)];
-        events.extend((0..1_500).map(|number| posted(fresh_id(), room, ann, texts[number % 4])));
+        events.extend((0..3_000).map(|number| posted(fresh_id(), room, ann, texts[number % 4])));
         feed(&live, &events, 400).await;
         let vector = embed("ok").unwrap();
         let among = all(ann);
@@ -148,7 +147,23 @@ on_both_engines! {
             one.distance < next.distance || (one.distance.total_cmp(&next.distance).is_eq() && one.position > next.position)
         };
         assert!(seen.windows(2).all(in_order));
-        assert!(seen[..375].iter().all(|near| near.distance < 1e-6), "all that are the same come first");
-        assert!(live.position().await.unwrap() > Position::new(1_502));
+        assert!(seen[..750].iter().all(|near| near.distance < 1e-6), "all that are the same come first");
+        assert!(live.position().await.unwrap() > Position::new(3_002));
     }
 }
+
+#[tokio::test]
+async fn a_sketch_follows_its_vector() {
+    let stage = Stage::postgres_nats().await;
+    let live = stage.embeddings().await;
+    let (ann, room, one, other) = (fresh_id(), fresh_id(), fresh_id(), fresh_id());
+    let wide = |seed: f32| (0..100_u8).map(|n| (f32::from(n) * seed).sin()).collect::<Vec<f32>>();
+    let said = |id| posted(id, room, ann, "?!");
+    let given = |id, seed| embedded(id, ann, "wide", &wide(seed));
+    feed(&live, &[started(room, ann, false), said(one), said(other), given(one, 0.3), given(other, 0.7)], 9).await;
+    assert_eq!((count(&live, "vector_sketches").await, count(&live, DIFFERENT).await), (2, 2));
+    feed(&live, &[given(one, 0.7)], 9).await;
+    assert_eq!((count(&live, "vector_sketches").await, count(&live, DIFFERENT).await), (2, 1));
+}
+
+const DIFFERENT: &str = "(select distinct sketch from vector_sketches) as different";

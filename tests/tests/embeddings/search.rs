@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use domain::Timestamp;
 use domain::ids::{ConversationId, MessageId, UserId};
-use projections::embeddings::embed;
+use projections::embeddings::{MODEL, Nearest, Page, embed, page};
 use projections::history::Role;
 use projections::search::Among;
 use store::{ReadModel, fresh_id};
@@ -78,6 +78,27 @@ on_both_engines! {
             eprintln!("{} of one owner: recall {recall}, {:?} for each", library.texts.len(), began.elapsed() / 20);
             assert!(recall >= 0.99, "{recall} of {}", library.texts.len());
         }
+    }
+
+    async fn pages_are_parts_of_one_list(stage: Stage) {
+        let (live, mut dice) = (stage.embeddings().await, Dice::cast());
+        // More than are compared exactly, on either engine.
+        let (library, events) = Library::of(3_000, &mut dice);
+        feed(&live, &events, 1_000).await;
+        let (among, query) = (all(library.owner), words(&mut dice));
+        let vector = embed(&query).unwrap();
+        let part = Nearest { among: &among, model: MODEL, vector: &vector, limit: 90 };
+        let (mut pages, mut after) = (Vec::new(), None);
+        loop {
+            let Page { found, next } = page(live.db(), &part, after).await.unwrap();
+            pages.extend(found);
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages.len(), 1_000);
+        assert_eq!(pages, near(&live, &among, &query, 1_000).await);
     }
 
     async fn filters_leave_out_what_is_not_wanted(stage: Stage) {

@@ -5,3 +5,4 @@ mod ask;
 mod connections;
 mod scripts;
 mod speech;
+mod vectors;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's words are its panics")]
 
 mod closing;
+mod embedding;
 mod keys;
 mod limits;
 mod retries;

@@ -58,11 +58,19 @@ async fn a_key_is_in_no_error_no_debug_and_no_log() {
     let house = House::with(&[KEY], |_, _| ()).await;
     house.fake.then(Script::says(&["Well, "]).with(1, mid_stream));
     shown.push(format!("{:?}", house.hear().await));
+    let garbage = Script::of(vec![Step::Raw(KEY.as_bytes().to_vec())]);
+    for script in [tells(401), tells(400), tells(429), tells(500), garbage] {
+        let house = embedding::house(&[KEY], |_| ()).await;
+        house.fake.always("embed", script);
+        shown.push(format!("{:?}", embedding::embed(&house).await.unwrap_err()));
+        assert_eq!(house.fake.asked()[0].api_key.as_deref(), Some(KEY), "it was presented");
+    }
     let shown = shown.concat();
     let logged = heap.text();
     assert!(logged.contains("a provider did not answer"), "{logged}");
     for (place, text) in [("errors", &shown), ("the log", &logged)] {
         assert!(!text.contains(KEY), "in {place}: {text}");
         assert!(!text.contains("how are you"), "what was asked, in {place}: {text}");
+        assert!(!text.contains("my car"), "what was to be embedded, in {place}: {text}");
     }
 }

@@ -1,41 +1,18 @@
 //! Messages as a log holds them, and what is found of them.
 
-use std::sync::Arc;
-
-use domain::chat::conversation::{ConversationEvent, Features};
+use domain::Event;
 use domain::chat::message::MessageEvent;
-use domain::chat::place::{After, Speaker};
-use domain::chat::reply::{Asked, FinishReason, Interruption, ReplyTo, Said};
+use domain::chat::reply::Interruption;
 use domain::ids::{ConversationId, MessageId, UserId};
-use domain::values::MessageBody;
-use domain::{Event, Timestamp};
+use projections::Search;
 use projections::search::{self, Among, Found, Sought, Terms};
-use projections::{Change, Projection, Search};
-use serde_json::value::to_raw_value;
-use store::{Db, Position, ReadModel, Recorded, fresh_id};
+use store::{Db, ReadModel, fresh_id};
 use tests::Dice;
+use tests::events::{self, imported, said};
+pub use tests::events::{all, conversation_deleted, favoured, message_deleted, moment, posted, requested, said_by};
 
 pub fn started(id: ConversationId, owner: UserId) -> Event {
-    Event::Conversation(id, ConversationEvent::ConversationStarted { owner, features: Features::default() })
-}
-
-pub fn favoured(id: ConversationId, owner: UserId, favourite: bool) -> Event {
-    let (yes, no) =
-        (ConversationEvent::ConversationFavourited { owner }, ConversationEvent::ConversationUnfavourited { owner });
-    Event::Conversation(id, if favourite { yes } else { no })
-}
-
-pub fn conversation_deleted(id: ConversationId, owner: UserId) -> Event {
-    Event::Conversation(id, ConversationEvent::ConversationDeleted { owner })
-}
-
-pub fn posted(id: MessageId, conversation: ConversationId, owner: UserId, text: &str) -> Event {
-    said_by(Speaker::User, id, conversation, owner, text)
-}
-
-pub fn said_by(speaker: Speaker, id: MessageId, conversation: ConversationId, owner: UserId, text: &str) -> Event {
-    let (body, after) = (MessageBody::try_from(text.to_owned()).unwrap(), After::Latest);
-    Event::Message(id, MessageEvent::MessagePosted { conversation, owner, body, speaker, after })
+    events::started(id, owner, false)
 }
 
 pub fn given(id: MessageId, conversation: ConversationId, owner: UserId, text: &str) -> Event {
@@ -43,19 +20,9 @@ pub fn given(id: MessageId, conversation: ConversationId, owner: UserId, text: &
     Event::Message(id, MessageEvent::ReplyGiven { conversation, owner, to: fresh_id(), text, model })
 }
 
-pub fn requested(id: MessageId, conversation: ConversationId, owner: UserId) -> Event {
-    let reply = ReplyTo { conversation, owner, to: fresh_id() };
-    let asked = Asked { model: "m".to_owned(), max_tokens: None, temperature: None };
-    Event::Message(id, MessageEvent::ReplyRequested { reply, asked })
-}
-
-fn said(text: &str) -> Said {
-    Said { text: text.to_owned(), model: "m".to_owned(), usage: domain::chat::Usage::default() }
-}
-
 /// As the first version was: it names no owner.
 pub fn completed(id: MessageId, text: &str) -> Event {
-    Event::Message(id, MessageEvent::ReplyCompleted { owner: None, said: said(text), finish: FinishReason::Stop })
+    events::completed(id, None, text)
 }
 
 pub fn stopped(id: MessageId, owner: UserId, text: &str) -> Event {
@@ -67,54 +34,9 @@ pub fn interrupted(id: MessageId, owner: UserId, text: &str) -> Event {
     Event::Message(id, MessageEvent::ReplyInterrupted { owner, said, reason, retry_after_seconds: None })
 }
 
-pub fn message_deleted(id: MessageId, conversation: ConversationId, owner: UserId) -> Event {
-    Event::Message(id, MessageEvent::MessageDeleted { owner, conversation })
-}
-
-fn recorded(event: &Event, number: i64) -> Recorded {
-    let (stream_type, stream_id, payload) = match event {
-        Event::Conversation(id, event) => ("conversation", id.to_string(), to_raw_value(event)),
-        Event::Message(id, event) => ("message", id.to_string(), to_raw_value(event)),
-        Event::User(..)
-        | Event::Claim(..)
-        | Event::Token(..)
-        | Event::ApiKey(..)
-        | Event::Notice(..)
-        | Event::Attachment(..) => unreachable!("it is of no conversation"),
-    };
-    Recorded {
-        position: Position::new(number),
-        recorded_at: moment(number),
-        stream_type: stream_type.to_owned(),
-        stream_id,
-        sequence: 1,
-        event_type: String::new(),
-        event_version: String::new(),
-        payload: payload.unwrap(),
-        metadata: to_raw_value(&()).unwrap(),
-    }
-}
-
-/// When the event at a position happened: a second after the one before.
-pub fn moment(position: i64) -> Timestamp {
-    Timestamp::from_micros(0).plus_seconds(position)
-}
-
 /// Takes events in, so many at once, behind what is there.
 pub async fn feed(model: &ReadModel, events: &[Event], at_once: usize) {
-    let behind = model.checkpoint().await.unwrap().get();
-    let numbered = (behind + 1..).zip(events);
-    let changes: Vec<Change> =
-        numbered.map(|(number, event)| Change::try_from(&Arc::new(recorded(event, number))).unwrap()).collect();
-    for chunk in changes.chunks(at_once) {
-        let mut batch = model.begin().await.unwrap();
-        Search::apply(&mut batch.tx, chunk).await.unwrap();
-        batch.commit(chunk.last().unwrap().position).await.unwrap();
-    }
-}
-
-pub const fn all(owner: UserId) -> Among {
-    Among { owner, conversation: None, role: None, since: None, until: None, favourite: None }
+    events::feed::<Search>(model, events, at_once).await;
 }
 
 pub fn sought(among: &Among, query: &str) -> Sought {
@@ -135,23 +57,7 @@ pub async fn found(model: &ReadModel, among: &Among, query: &str) -> Vec<Message
 
 /// Every row, and every word of the index with its place.
 pub async fn dump(db: &Db) -> Vec<String> {
-    let mut all = Vec::new();
-    for table in ["search_conversations", "search_awaited", "search_messages"] {
-        let mut rows: Vec<String> = match db {
-            Db::Postgres(postgres) => {
-                let sql = format!("select '{table} ' || row_to_json({table})::text from {table}");
-                sqlx::query_scalar(&sql).fetch_all(&postgres.pool).await.unwrap()
-            }
-            Db::Sqlite(file) => {
-                let columns = "select 'quote(' || name || ')' from pragma_table_info($1)";
-                let columns: Vec<String> = sqlx::query_scalar(columns).bind(table).fetch_all(&file.read).await.unwrap();
-                let sql = format!("select '{table} ' || {} from {table}", columns.join(" || ' | ' || "));
-                sqlx::query_scalar(&sql).fetch_all(&file.read).await.unwrap()
-            }
-        };
-        rows.sort_unstable();
-        all.extend(rows);
-    }
+    let mut all = events::dump(db, &["search_conversations", "search_awaited", "search_messages"]).await;
     if let Db::Sqlite(file) = db {
         let mut writer = file.write.acquire().await.unwrap();
         let sql = "create virtual table if not exists temp.every_word using fts5vocab(main, search_words, instance)";
@@ -196,6 +102,11 @@ pub fn story(dice: &mut Dice, owners: &[UserId], turns: usize) -> Vec<Event> {
             let text = ["", "?!", &words(dice)][dice.between(0, 5).min(2)].to_owned();
             let ended = [completed(reply, &text), stopped(reply, owner, &text), interrupted(reply, owner, &text)];
             events.push(ended[dice.below(3)].clone());
+        }
+        if dice.below(8) == 0 {
+            let message = fresh_id();
+            events.push(imported(message, room, owner, &words(dice), dice.below(2) == 0));
+            there.push((message, room, owner));
         }
         if dice.below(9) == 0 {
             let (message, room, owner) = there.swap_remove(dice.below(there.len()));

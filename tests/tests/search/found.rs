@@ -47,6 +47,7 @@ const FINDS: &[(&str, &[usize])] = &[
     ("fox -\"brown fox\"", &[1, 3, 6]),
     ("fox -qui*", &[3, 6]),
     ("qui*", &[0, 1]),
+    ("quic*", &[0, 1]),
     ("\"brown fo\"*", &[0]),
     ("qu", &[]),
     ("q*", &[3]),
@@ -127,6 +128,9 @@ on_both_engines! {
         feed(&live, &[completed(late, "word"), completed(later, "word")], 10).await;
         assert_eq!(found(&live, &all(ann), "word").await, [of_kept[1]]);
         assert_eq!(found(&live, &all(ann), "three").await, []);
+        for beginning in ["wo*", "wor*", "word*"] {
+            assert_eq!(found(&live, &all(ann), beginning).await, [of_kept[1]], "{beginning}");
+        }
         assert!(!search::has_conversation(live.db(), ann, gone).await.unwrap());
         assert!(search::has_conversation(live.db(), ann, kept).await.unwrap());
         assert!(!search::has_conversation(live.db(), fresh_id(), kept).await.unwrap());

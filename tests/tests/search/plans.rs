@@ -2,10 +2,10 @@
 
 use domain::Event;
 use domain::ids::{ConversationId, UserId};
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Postgres};
-use store::{Db, PostgresDb, ReadModel, fresh_id};
+use sqlx::PgConnection;
+use store::{ReadModel, fresh_id};
 use tests::Stage;
+use tests::plans::asked;
 
 use crate::cast::{all, feed, page, posted, sought, started};
 
@@ -25,24 +25,6 @@ async fn fill(model: &ReadModel) -> UserId {
         (0..MESSAGES).flat_map(|number| people.map(|(owner, room)| posted(fresh_id(), room, owner, &text(number))));
     feed(model, &rooms.chain(posts).collect::<Vec<Event>>(), 2_000).await;
     people[0].0
-}
-
-/// A connection that was asked something that goes by `way`, and the name that the statement has there.
-async fn asked(db: &Db, way: &str) -> Option<(PoolConnection<Postgres>, String)> {
-    let Db::Postgres(PostgresDb { pool, .. }) = db else { panic!("only Postgres has plans") };
-    let sql = "select name from pg_prepared_statements where strpos(statement, $1) > 0";
-    let mut all = Vec::new();
-    // One that was just given back may not be there yet, and another be made in its place: all that there can be.
-    for _ in 0..pool.options().get_max_connections() {
-        all.push(pool.acquire().await.unwrap());
-    }
-    for mut connection in all {
-        let name: Option<String> = sqlx::query_scalar(sql).bind(way).fetch_optional(&mut *connection).await.unwrap();
-        if let Some(name) = name {
-            return Some((connection, name));
-        }
-    }
-    None
 }
 
 async fn plan(connection: &mut PgConnection, name: &str, owner: UserId, word: &str) -> String {

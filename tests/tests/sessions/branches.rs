@@ -85,6 +85,40 @@ on_both_engines! {
         assert_eq!(branch(&ann, room).await[0], "ONE");
     }
 
+    // Whoever only looks changes nothing that others rely on.
+    async fn who_looks_at_another_branch_moves_nothing_and_who_goes_on_there_does(app: TestApp) {
+        let ann = app.user("ann").await;
+        let first = ann.say("one", None).await;
+        let room = &first["session_id"];
+        ask(&ann, Method::POST, &message(&first["user_message_id"], "/edit"), json!({"message": "ONE"}), 201).await;
+        let newer = ann.say("elsewhere", None).await;
+        let order = async || {
+            let list = get(&ann, "/api/v1/sessions").await;
+            let ids: Vec<_> = each(&list, "session_id").into_iter().map(|id| json!(id)).collect();
+            ids
+        };
+        let path = format!("/api/v1/sessions/{}", room.as_str().unwrap());
+        let before = ann.request(Method::GET, &path).send().await.unwrap();
+        let tag = before.headers()["etag"].clone();
+        let before = json_of(before, 200).await;
+        app.clock.advance(5);
+        for (chosen, if_leaf) in [(&first["user_message_id"], None), (&first["message_id"], Some(&first["message_id"]))] {
+            let choice = json!({"message_id": chosen, "if_leaf": if_leaf});
+            let chosen = send(&ann, Method::PUT, &format!("{path}/branch"), choice).await;
+            assert_eq!(chosen.headers()["etag"], tag);
+            let chosen = json_of(chosen, 200).await;
+            assert_eq!((&chosen["leaf_id"], &chosen["updated_at"]), (&first["message_id"], &before["updated_at"]));
+        }
+        assert_eq!(order().await, [newer["session_id"].clone(), room.clone()]);
+        let post = json!({"message": "more", "session_id": room, "if_leaf": first["message_id"]});
+        ask(&ann, Method::POST, "/api/v1/chat", post, 200).await;
+        assert_eq!(order().await, [room.clone(), newer["session_id"].clone()]);
+        let after = get(&ann, &path).await;
+        assert!(after["updated_at"].as_str() > before["updated_at"].as_str(), "{after}");
+        let change = ann.request(Method::PATCH, &path).header("if-match", tag).json(&json!({"is_favorite": true}));
+        assert_eq!(change.send().await.unwrap().status(), 200, "nobody has changed what this changes");
+    }
+
     async fn the_first_message_is_edited_like_any_other(app: TestApp) {
         let ann = app.user("ann").await;
         let first = ann.say("one", None).await;

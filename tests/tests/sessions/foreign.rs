@@ -34,6 +34,7 @@ fn table() -> Vec<(Method, &'static str, Value)> {
         (Method::GET, "/api/v1/sessions/{id}", none()),
         (Method::PATCH, "/api/v1/sessions/{id}", json!({"session_name": "mine"})),
         (Method::DELETE, "/api/v1/sessions/{id}", none()),
+        (Method::GET, "/api/v1/sessions/{id}/export", none()),
         (Method::GET, "/api/v1/sessions/{id}/messages", none()),
         (Method::POST, "/api/v1/sessions/{id}/messages", json!({"content": "mine"})),
         (Method::PUT, "/api/v1/sessions/{id}/branch", json!({"message_id": "{reply}"})),
@@ -47,7 +48,7 @@ async fn upload(who: &Persona<'_>, path: &str) -> Response {
     request.body(form).send().await.unwrap()
 }
 
-async fn attach(who: &Persona<'_>, message: &str) -> Value {
+pub async fn attach(who: &Persona<'_>, message: &str) -> Value {
     json_of(upload(who, &format!("/api/v1/messages/{message}/attachments")).await, 201).await
 }
 

@@ -4,6 +4,8 @@
 mod branches;
 mod foreign;
 mod messages;
+mod plans;
+mod portable;
 mod together;
 
 use futures::FutureExt;
@@ -162,6 +164,33 @@ on_both_engines! {
         assert!(title.starts_with("What is very very") && title.ends_with('…') && title.chars().count() <= 61, "{title}");
         ann.say("something else", Some(&made["session_id"])).await;
         assert_eq!(get(&ann, &path).await["session_name"], json!(title));
+    }
+
+    async fn a_name_is_taken_back_by_null_and_left_by_nothing(app: TestApp) {
+        let ann = app.user("ann").await;
+        let empty = format!("/api/v1/sessions/{}", session(&ann, "one").await);
+        let said = ann.say("Which Tree is this?", None).await;
+        let path = format!("/api/v1/sessions/{}", said["session_id"].as_str().unwrap());
+        ask(&ann, Method::PATCH, &path, json!({"session_name": "Botany"}), 200).await;
+        let kept = ask(&ann, Method::PATCH, &path, json!({"is_favorite": true}), 200).await;
+        assert_eq!(kept["session_name"], "Botany");
+        let back = send(&ann, Method::PATCH, &path, json!({"session_name": null})).await;
+        let tag = back.headers()["etag"].clone();
+        assert_ne!(tag, send(&ann, Method::GET, &empty, json!({})).await.headers()["etag"]);
+        let back = json_of(back, 200).await;
+        assert_eq!((&back["session_name"], &back["is_favorite"]), (&json!("Which Tree is this?"), &json!(true)));
+        let again = send(&ann, Method::PATCH, &path, json!({"session_name": null})).await;
+        assert_eq!((again.status().as_u16(), &again.headers()["etag"]), (200, &tag), "nothing has changed");
+        assert!(!again.headers().contains_key("x-event-position"));
+        assert_eq!(each(&get(&ann, "/api/v1/sessions?q=TREE").await, "session_name"), ["Which Tree is this?"]);
+        assert_eq!(get(&ann, "/api/v1/sessions?q=botany").await, json!([]));
+        // Nothing was said in this one.
+        let nameless = ask(&ann, Method::PATCH, &empty, json!({"session_name": null}), 200).await;
+        assert_eq!(nameless["session_name"], "New conversation");
+        for name in [json!(5), json!([]), json!("")] {
+            assert_eq!(send(&ann, Method::PATCH, &path, json!({"session_name": name})).await.status(), 422);
+        }
+        assert_eq!(send(&ann, Method::POST, "/api/v1/sessions", json!({"session_name": null})).await.status(), 422);
     }
 
     async fn a_change_of_what_has_changed_is_refused(app: TestApp) {

@@ -173,6 +173,7 @@ fn of_keys() -> Vec<Expected> {
 fn of_notices() -> Vec<Expected> {
     let some = Some(id(1));
     let unknown = |well_formed| notice(NoticeEvent::UnknownTokenPresented { well_formed });
+    let exported = |conversation| notice(NoticeEvent::DataExported { by: id(1), conversation });
     let read = |of, export| notice(NoticeEvent::AuditRead { by: id(900), of, export });
     vec![
         (failed(some, SignInFailure::WrongPassword), Kind::SignInFailed, some, None, Some("wrong_password")),
@@ -182,6 +183,8 @@ fn of_notices() -> Vec<Expected> {
         (unknown(false), Kind::UnknownToken, None, None, Some("malformed")),
         (read(some, false), Kind::AuditRead, some, None, Some("page")),
         (read(None, true), Kind::AuditRead, None, None, Some("export")),
+        (exported(None), Kind::DataExported, some, None, Some("everything")),
+        (exported(Some(id(7))), Kind::DataExported, some, None, Some("session 00000000-0000-0000-0000-000000000007")),
         (
             notice(NoticeEvent::SigningKeyRotated { kid: "k-2".to_owned() }),
             Kind::SigningKeyRotated,

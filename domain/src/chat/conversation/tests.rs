@@ -30,7 +30,7 @@ fn change(wanted: Changes) -> ConversationCommand {
 }
 
 fn all() -> Changes {
-    Changes { name: Some(parsed("Travel")), favourite: Some(true), archived: Some(true) }
+    Changes { name: Naming::To(parsed("Travel")), favourite: Some(true), archived: Some(true) }
 }
 
 #[test]
@@ -80,8 +80,9 @@ fn what_is_so_already_does_not_happen_again() {
     let features = Features { name: Some(parsed("Travel")), favourite: true, archived: true };
     let so = vec![ConversationEvent::ConversationStarted { owner, features }];
     given::<Conversation>(so.clone()).when(change(all())).then_expect_events(vec![]);
-    let back = Changes { favourite: Some(false), archived: Some(false), name: None };
+    let back = Changes { favourite: Some(false), archived: Some(false), name: Naming::TakenBack };
     given::<Conversation>(so).when(change(back.clone())).then_expect_events(vec![
+        ConversationEvent::ConversationUnnamed { owner },
         ConversationEvent::ConversationUnfavourited { owner },
         ConversationEvent::ConversationRestored { owner },
     ]);
@@ -89,16 +90,52 @@ fn what_is_so_already_does_not_happen_again() {
 }
 
 #[test]
-fn a_title_is_given_once_and_never_over_a_name() {
+fn a_title_is_given_once_and_never_over_a_name_and_what_it_took_is_told() {
     let (owner, title) = (ada(), parsed::<ConversationName>("About travel"));
     let (model, usage) = ("fake/one".to_owned(), Usage::default());
     let titled = ConversationEvent::ConversationTitled { owner, title: title.clone(), model: model.clone(), usage };
-    let give = ConversationCommand::Title { title, model, usage };
-    given::<Conversation>(open()).when(give.clone()).then_expect_events(vec![titled.clone()]);
-    given::<Conversation>(open_and(titled)).when(give.clone()).then_expect_events(vec![]);
+    let wasted = || vec![ConversationEvent::TitleWasted { owner, model: model.clone(), usage }];
+    let give = |title| ConversationCommand::Title { title, model: model.clone(), usage };
+    let title = Some(title);
+    given::<Conversation>(open()).when(give(title.clone())).then_expect_events(vec![titled.clone()]);
+    given::<Conversation>(open()).when(give(None)).then_expect_events(wasted());
+    given::<Conversation>(open_and(titled)).when(give(title.clone())).then_expect_events(wasted());
     let renamed = ConversationEvent::ConversationRenamed { owner, name: parsed("Travel") };
-    given::<Conversation>(open_and(renamed)).when(give.clone()).then_expect_events(vec![]);
-    given::<Conversation>(deleted()).when(give).then_expect_error(ConversationError::NotFound);
+    let named = open_and(renamed);
+    given::<Conversation>(named.clone()).when(give(title.clone())).then_expect_events(wasted());
+    let unnamed = [named, vec![ConversationEvent::ConversationUnnamed { owner }]].concat();
+    let given_back =
+        ConversationEvent::ConversationTitled { owner, title: parsed("About travel"), model: model.clone(), usage };
+    given::<Conversation>(unnamed).when(give(title.clone())).then_expect_events(vec![given_back]);
+    given::<Conversation>(deleted()).when(give(title)).then_expect_error(ConversationError::NotFound);
+}
+
+/// What comes of itself, or only shows another part, is no reason to refuse what its owner wants.
+#[test]
+fn a_version_counts_what_its_owner_made_of_it_alone() {
+    let (owner, model, usage) = (ada(), "m".to_owned(), Usage::default());
+    let version = |events: Vec<ConversationEvent>| {
+        let mut state = Conversation::default();
+        for event in events {
+            state.evolve(event);
+        }
+        state.version()
+    };
+    assert_eq!((version(vec![]), version(open()), version(deleted())), (None, Some(1), None));
+    for (event, counts) in [
+        (ConversationEvent::ConversationRenamed { owner, name: parsed("Travel") }, true),
+        (ConversationEvent::ConversationUnnamed { owner }, true),
+        (ConversationEvent::ConversationFavourited { owner }, true),
+        (ConversationEvent::ConversationUnfavourited { owner }, true),
+        (ConversationEvent::ConversationArchived { owner }, true),
+        (ConversationEvent::ConversationRestored { owner }, true),
+        (ConversationEvent::ConversationTitled { owner, title: parsed("Travel"), model: model.clone(), usage }, false),
+        (ConversationEvent::TitleWasted { owner, model, usage }, false),
+        (ConversationEvent::BranchChosen { owner, through: id(7) }, false),
+        (ConversationEvent::ConversationImported { owner, kept: kept() }, false),
+    ] {
+        assert_eq!(version(open_and(event.clone())), Some(1 + i64::from(counts)), "{event:?}");
+    }
 }
 
 #[test]
@@ -106,6 +143,31 @@ fn its_owner_chooses_a_branch() {
     given::<Conversation>(open())
         .when(ConversationCommand::ChooseBranch { by: ada(), through: id(7) })
         .then_expect_events(vec![ConversationEvent::BranchChosen { owner: ada(), through: id(7) }]);
+}
+
+fn kept() -> Kept {
+    Kept {
+        title: Some(parsed("Travel")),
+        digest: Digest::new([7; 32]),
+        created_at: Timestamp::from_micros(1),
+        updated_at: Timestamp::from_micros(2),
+    }
+}
+
+/// Nor does anything give it another title then.
+#[test]
+fn it_is_imported_once() {
+    let imported = ConversationEvent::ConversationImported { owner: ada(), kept: kept() };
+    let import = || ConversationCommand::Import { by: ada(), kept: kept() };
+    given::<Conversation>(open()).when(import()).then_expect_events(vec![imported.clone()]);
+    given::<Conversation>(open_and(imported.clone())).when(import()).then_expect_events(vec![]);
+    let (owner, model, usage) = (ada(), "m".to_owned(), Usage::default());
+    let title = ConversationCommand::Title { title: Some(parsed("Another")), model: model.clone(), usage };
+    given::<Conversation>(open_and(imported)).when(title).then_expect_events(vec![ConversationEvent::TitleWasted {
+        owner,
+        model,
+        usage,
+    }]);
 }
 
 #[test]
@@ -123,6 +185,7 @@ fn never_started_foreign_and_deleted_look_the_same() {
             ConversationCommand::Enter { by },
             ConversationCommand::Change { by, wanted: all() },
             ConversationCommand::ChooseBranch { by, through: id(7) },
+            ConversationCommand::Import { by, kept: kept() },
             ConversationCommand::Delete { by },
         ];
         for command in commands {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::chat::Usage;
+use crate::chat::reply::{FinishReason, Interruption};
 use crate::testing::{given, id, parsed};
 use crate::values::Vector;
 
@@ -62,12 +63,12 @@ fn deleted() -> MessageEvent {
 /// What its owner says of a message, with the event.
 fn marks() -> [(MessageCommand, MessageEvent); 2] {
     let embedding = Embedding { model: parsed("mine"), vector: Vector::new(&[0.6, -0.8]).unwrap() };
-    let (by, owner, rating) = (id(2), id(2), Rating::Down);
+    let (by, owner, rating, usage) = (id(2), id(2), Rating::Down, Some(Usage::default()));
     [
         (MessageCommand::Rate { by, rating }, MessageEvent::MessageRated { owner, rating }),
         (
-            MessageCommand::Embed { by, embedding: embedding.clone() },
-            MessageEvent::MessageEmbedded { owner, embedding },
+            MessageCommand::Embed { by, embedding: embedding.clone(), usage },
+            MessageEvent::MessageEmbedded { owner, embedding, usage },
         ),
     ]
 }
@@ -171,12 +172,39 @@ fn a_message_is_found_in_its_own_conversation() {
     }
 }
 
+/// What came from elsewhere is there as if it had been said here.
+#[test]
+fn an_imported_message_is_what_it_was() {
+    let (created_at, updated_at) = (Timestamp::from_micros(1), Timestamp::from_micros(2));
+    let (conversation, owner, after, rating) = (id(1), id(2), After::Nothing, None);
+    let of = |words| Imported { conversation, owner, after, words, rating, created_at, updated_at };
+    let imported = |words| MessageEvent::MessageImported { message: of(words) };
+    let state = |words| {
+        let mut state = Message::default();
+        state.evolve(imported(words));
+        state
+    };
+    let posted = Words::Posted { speaker: Speaker::System, body: parsed("hello") };
+    let replied = Words::Replied { to: id(3), said: said(), ending: Some(Ending::Stopped) };
+    let (speaker, body) = (Speaker::System, parsed("hello"));
+    assert_eq!(state(posted.clone()), Message::Posted { conversation, owner, body, speaker, after });
+    let asked = Asked { model: said().model, max_tokens: None, temperature: None };
+    assert_eq!(state(replied.clone()), Message::Replied { reply: reply(), asked: Some(asked) });
+    for words in [posted, replied] {
+        let import = || MessageCommand::Import(of(words.clone()));
+        given::<Message>(vec![]).when(import()).then_expect_events(vec![imported(words.clone())]);
+        for history in [vec![imported(words.clone())], vec![imported(words.clone()), deleted()]] {
+            given::<Message>(history).when(import()).then_expect_error(MessageError::AlreadyExists);
+        }
+    }
+}
+
 /// Nobody may learn whether a message exists that is not theirs.
 #[test]
 fn never_posted_foreign_and_deleted_look_the_same() {
     for (history, by) in [(vec![], id(2)), (vec![posted()], id(5)), (vec![posted(), deleted()], id(2))] {
         let [(_, rated), (_, embedded)] = marks();
-        let (MessageEvent::MessageRated { rating, .. }, MessageEvent::MessageEmbedded { embedding, .. }) =
+        let (MessageEvent::MessageRated { rating, .. }, MessageEvent::MessageEmbedded { embedding, usage, .. }) =
             (rated, embedded)
         else {
             unreachable!("the marks that there are")
@@ -184,7 +212,7 @@ fn never_posted_foreign_and_deleted_look_the_same() {
         let commands = [
             MessageCommand::Find { by, conversation: id(1) },
             MessageCommand::Rate { by, rating },
-            MessageCommand::Embed { by, embedding },
+            MessageCommand::Embed { by, embedding, usage },
             MessageCommand::Delete { by },
         ];
         for command in commands {

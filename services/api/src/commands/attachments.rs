@@ -5,11 +5,15 @@ use domain::Timestamp;
 use domain::chat::attachment::{AttachedTo, Attachment, AttachmentCommand, AttachmentError, File};
 use domain::chat::conversation::{Conversation, ConversationCommand, ConversationError};
 use domain::chat::message::{Message, MessageCommand, MessageError};
-use domain::ids::{AttachmentId, MessageId, UserId};
+use domain::ids::{AttachmentId, BytesId, MessageId, UserId};
 use store::{Command, StoreError, Unit};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttachError {
+    #[error("the key was used for another file")]
+    KeyReused,
+    #[error("what the same request made was removed")]
+    Gone,
     #[error(transparent)]
     Message(#[from] MessageError),
     #[error(transparent)]
@@ -26,17 +30,45 @@ pub(crate) struct AddAttachment {
     pub(crate) by: UserId,
     pub(crate) message: MessageId,
     pub(crate) file: File,
+    pub(crate) kept_as: BytesId,
+    /// The id follows from a key: it may have been added before.
+    pub(crate) may_exist: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Added {
+    At(Timestamp),
+    /// The same request came before, and its bytes are kept.
+    Before,
 }
 
 impl Command for AddAttachment {
     const NAME: &'static str = "add_attachment";
-    type Output = Timestamp;
+    type Output = Added;
     type Error = AttachError;
 
-    async fn run(&self, unit: &mut Unit<'_>) -> Result<Timestamp, AttachError> {
-        let (to, file) = (place(unit, self.by, self.message).await?, self.file.clone());
-        unit.begin::<Attachment>(self.id).decide(AttachmentCommand::Add { to, file })?;
-        Ok(unit.now())
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<Added, AttachError> {
+        let to = place(unit, self.by, self.message).await?;
+        if self.may_exist && self.came_before(unit).await? {
+            return Ok(Added::Before);
+        }
+        let (file, kept_as) = (self.file.clone(), self.kept_as);
+        unit.begin::<Attachment>(self.id).decide(AttachmentCommand::Add { to, file, kept_as })?;
+        Ok(Added::At(unit.now()))
+    }
+}
+
+impl AddAttachment {
+    /// Whether this very file has been added already.
+    async fn came_before(&self, unit: &mut Unit<'_>) -> Result<bool, AttachError> {
+        match unit.load_fresh::<Attachment>(self.id).await?.state() {
+            Attachment::Unknown => Ok(false),
+            Attachment::Added { to, file, .. } => {
+                let same = (to.message, &file.name, file.digest) == (self.message, &self.file.name, self.file.digest);
+                if same { Ok(true) } else { Err(AttachError::KeyReused) }
+            }
+            Attachment::Removed => Err(AttachError::Gone),
+        }
     }
 }
 
@@ -48,14 +80,18 @@ pub(crate) struct RemoveAttachment {
 
 impl Command for RemoveAttachment {
     const NAME: &'static str = "remove_attachment";
-    type Output = ();
+    /// Under which id its bytes are.
+    type Output = BytesId;
     type Error = AttachError;
 
-    async fn run(&self, unit: &mut Unit<'_>) -> Result<(), AttachError> {
-        let to = unit.load_fresh::<Attachment>(self.id).await?.state().place().ok_or(AttachmentError::NotFound)?;
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<BytesId, AttachError> {
+        let stream = unit.load_fresh::<Attachment>(self.id).await?;
+        let Attachment::Added { to, kept_as, .. } = *stream.state() else {
+            return Err(AttachmentError::NotFound.into());
+        };
         place(unit, self.by, to.message).await?;
         unit.load::<Attachment>(self.id).await?.decide(AttachmentCommand::Remove { by: self.by })?;
-        Ok(())
+        Ok(kept_as.unwrap_or_else(|| self.id.into()))
     }
 }
 

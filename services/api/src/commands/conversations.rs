@@ -20,8 +20,8 @@ pub(crate) enum ConversationsError {
     KeyReused,
     #[error("what the same request made was deleted")]
     Gone,
-    #[error("it is at version {0}")]
-    Changed(i64),
+    #[error("it is in another version")]
+    Changed,
     #[error(transparent)]
     Conversation(#[from] ConversationError),
     #[error(transparent)]
@@ -34,18 +34,27 @@ impl Command for StartConversation {
     type Error = ConversationsError;
 
     async fn run(&self, unit: &mut Unit<'_>) -> Result<(), ConversationsError> {
-        let Self { by: owner, id, features, may_exist } = self;
-        if *may_exist {
-            match unit.load_fresh::<Conversation>(*id).await?.state() {
-                Conversation::Unknown => {}
-                Conversation::Open { started_with, .. } if started_with == features => return Ok(()),
-                Conversation::Open { .. } => return Err(ConversationsError::KeyReused),
-                Conversation::Deleted => return Err(ConversationsError::Gone),
-            }
-        }
-        let start = ConversationCommand::Start { owner: *owner, features: features.clone() };
-        Ok(unit.begin::<Conversation>(*id).decide(start)?)
+        start(unit, self.by, self.id, &self.features, self.may_exist).await
     }
+}
+
+pub(super) async fn start(
+    unit: &mut Unit<'_>,
+    owner: UserId,
+    id: ConversationId,
+    features: &Features,
+    may_exist: bool,
+) -> Result<(), ConversationsError> {
+    if may_exist {
+        match unit.load_fresh::<Conversation>(id).await?.state() {
+            Conversation::Unknown => {}
+            Conversation::Open { started_with, .. } if started_with == features => return Ok(()),
+            Conversation::Open { .. } => return Err(ConversationsError::KeyReused),
+            Conversation::Deleted => return Err(ConversationsError::Gone),
+        }
+    }
+    let start = ConversationCommand::Start { owner, features: features.clone() };
+    Ok(unit.begin::<Conversation>(id).decide(start)?)
 }
 
 #[derive(Debug)]
@@ -64,12 +73,12 @@ impl Command for ChangeConversation {
     async fn run(&self, unit: &mut Unit<'_>) -> Result<(), ConversationsError> {
         // Where nothing has to happen, nothing is appended, and nobody would notice that this was long past.
         let mut stream = unit.load_fresh::<Conversation>(self.id).await?;
-        let version = stream.version();
+        let version = stream.state().version();
         stream.decide(self.command.clone())?;
         // Whose it is was judged first: a version is told to its owner alone.
-        match self.if_version {
-            Some(expected) if expected != version => Err(ConversationsError::Changed(version)),
-            Some(_) | None => Ok(()),
+        if self.if_version.is_some() && self.if_version != version {
+            return Err(ConversationsError::Changed);
         }
+        Ok(())
     }
 }

@@ -59,6 +59,11 @@ impl RequestKey {
         Self(Uuid::new_v5(&Uuid::from(user), name.as_bytes()))
     }
 
+    /// For a request that nobody can send again.
+    pub(crate) fn fresh() -> Self {
+        Self(fresh_id())
+    }
+
     /// The id of another reply beside one.
     pub(crate) fn again(self, reply: MessageId) -> MessageId {
         self.id(&format!("again {reply}"))

@@ -7,7 +7,7 @@ mod parameters;
 mod request_key;
 
 pub(crate) use crate::caller::Caller;
-pub(crate) use body::{Body, unfit};
+pub(crate) use body::{Body, is_json, unfit};
 pub(crate) use context::Context;
 pub(crate) use parameters::Parameters;
 pub(crate) use request_key::IdempotencyKey;

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use domain::chat::attachment::File;
-use domain::ids::AttachmentId;
+use domain::ids::BytesId;
 use domain::values::{Digest, FileName, MediaType};
 use object_store::buffered::BufWriter;
 use tokio::io::AsyncWriteExt;
@@ -32,15 +32,16 @@ pub(crate) enum StoringError {
 }
 
 impl Files {
-    pub(crate) fn store(&self, id: AttachmentId) -> Result<Storing, StoringError> {
-        let place = self.0.receiving.clone().try_acquire_owned().map_err(|_| StoringError::Busy)?;
-        let writer = BufWriter::with_capacity(self.0.store.clone(), self.path(id), self.0.part).with_max_concurrency(1);
+    pub(crate) fn store(&self, id: BytesId) -> Result<Storing, StoringError> {
+        let place = self.kept.receiving.clone().try_acquire_owned().map_err(|_| StoringError::Busy)?;
+        let writer =
+            BufWriter::with_capacity(self.kept.store.clone(), self.path(id), self.kept.part).with_max_concurrency(1);
         Ok(Storing {
             writer,
             digest: Context::new(&SHA256),
             beginning: Vec::new(),
             size: 0,
-            limit: self.0.limit,
+            limit: self.kept.limit,
             _place: place,
         })
     }

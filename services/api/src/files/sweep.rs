@@ -67,7 +67,7 @@ impl Files {
         let mut deleted = 0;
         for some in stored.chunks(SOME) {
             let (Some(first), Some(last)) = (some.first(), some.last()) else { continue };
-            let known = history::attachments_between(history.db(), *first, *last).await?;
+            let known = history::kept_between(history.db(), *first, *last).await?;
             let known: BTreeSet<_> = known.into_iter().collect();
             for gone in some.iter().filter(|id| !known.contains(id)) {
                 self.delete(*gone).await?;
@@ -79,7 +79,7 @@ impl Files {
 
     /// What a process that died has left of files that it received. A bucket has a rule of its own for these.
     async fn drop_pieces(&self, before: Timestamp) -> Result<(), FilesError> {
-        let Some(folder) = self.0.folder.clone() else { return Ok(()) };
+        let Some(folder) = self.kept.folder.clone() else { return Ok(()) };
         let dropped = tokio::task::spawn_blocking(move || drop_pieces(&folder, before)).await;
         Ok(dropped.unwrap_or_else(|error| Err(std::io::Error::other(error)))?)
     }

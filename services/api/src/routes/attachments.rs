@@ -6,7 +6,7 @@ mod upload;
 use axum::extract::{Path, State};
 use domain::Timestamp;
 use domain::chat::attachment::File;
-use domain::ids::{AttachmentId, MessageId};
+use domain::ids::{AttachmentId, BytesId, MessageId};
 use projections::history::{self, Attachment};
 use serde::Serialize;
 use store::Position;
@@ -87,17 +87,19 @@ async fn take_away(app: &App, caller: Caller, id: AttachmentId) -> Result<Option
     let command = RemoveAttachment { id, by: caller.user };
     let done = app.executor.execute(&command, caller.metadata).await.map_err(|error| match error {
         AttachError::Store(error) => Problem::Store(error),
-        AttachError::Message(_) | AttachError::Conversation(_) | AttachError::Attachment(_) => {
-            FileProblem::NoSuchAttachment.into()
-        }
+        AttachError::KeyReused
+        | AttachError::Gone
+        | AttachError::Message(_)
+        | AttachError::Conversation(_)
+        | AttachError::Attachment(_) => FileProblem::NoSuchAttachment.into(),
     })?;
     app.own_writes.note(caller.user, done.position);
-    forget(app, id).await;
+    forget(app, done.output).await;
     Ok(done.position)
 }
 
 /// Deletes a file's bytes now; where that fails they are swept later.
-async fn forget(app: &App, id: AttachmentId) {
+async fn forget(app: &App, id: BytesId) {
     if let Err(error) = app.files.delete(id).await {
         tracing::warn!(cause = store::in_full(&error), "a file of what is gone stays for a while");
     }

@@ -1,5 +1,6 @@
 //! Where in a conversation's tree a message is to stand, and `/branch`: which branch goes on.
 
+use ::replies::Choice;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::chat::conversation::ConversationError;
@@ -126,7 +127,9 @@ impl RegenerateRequest {
     fn answerer(self, app: &App, before: Option<String>) -> Result<Option<Answerer>, Problem> {
         let Self { provider, model, max_tokens, temperature, if_leaf: _ } = self;
         if provider.is_none() && model.is_none() && max_tokens.is_none() && temperature.is_none() {
-            return Ok(None);
+            // Where nobody else can be asked, the rules answer for every name.
+            let is_alone = matches!(app.providers.choose(None, before.as_deref()), Ok(Choice::Rules));
+            return Ok(is_alone.then_some(Answerer::Rules));
         }
         let model = model.or_else(|| before.filter(|_| provider.is_none()));
         let mut fields = Fields::default();

@@ -6,6 +6,7 @@ use domain::ids::{MessageId, UserId};
 use domain::values::{Embedding, EmbeddingModel, Vector};
 use projections::embeddings::{self, NearestError};
 use serde::{Deserialize, Serialize};
+use store::StoreError;
 
 use super::positioned::{Done, MinPosition};
 use super::replies::parse;
@@ -39,25 +40,38 @@ pub(super) async fn put(
     let model = fields.take("model", EmbeddingModel::try_from(request.model));
     let vector = fields.take("vector", Vector::new(&request.vector));
     let (Some(model), Some(vector)) = (model, vector) else { return Err(fields.into_problem()) };
-    if model.as_str() == embeddings::MODEL {
-        let message = "is what the built-in model is called".to_owned();
-        return Err(Problem::Invalid(vec![FieldError { field: "model", message }]));
-    }
+    not_ours(&app, &model)?;
     let embedded = Embedded { message_id: id, model: model.as_str().to_owned(), dimension: request.vector.len() };
     least.await_in(&app, &app.read_models.embeddings, caller.user).await?;
     fits(&app, caller.user, model.as_str(), request.vector.len()).await?;
-    let command = MessageCommand::Embed { by: caller.user, embedding: Embedding { model, vector } };
+    let command = MessageCommand::Embed { by: caller.user, embedding: Embedding { model, vector }, usage: None };
     let change = ChangeMessage { by: caller.user, id, command };
     let done = app.executor.execute(&change, caller.metadata.clone()).await?;
     app.own_writes.note(caller.user, done.position);
     Ok(Done(done.position, embedded))
 }
 
+/// Whose vectors the service makes itself nobody else may give.
+fn not_ours(app: &App, model: &EmbeddingModel) -> Result<(), Problem> {
+    let message = if model.as_str() == embeddings::MODEL {
+        "is what the built-in model is called"
+    } else if Some(model) == app.providers.embedding_model() {
+        "is what the provider's model is called that embeds messages here"
+    } else {
+        return Ok(());
+    };
+    Err(Problem::Invalid(vec![FieldError { field: "model", message: message.to_owned() }]))
+}
+
 /// Whether the caller's vectors of a model have so many numbers, or there are none.
 pub(super) async fn fits(app: &App, user: UserId, model: &str, dimension: usize) -> Result<(), Problem> {
+    if is_other(app, user, model, dimension).await? { Err(EmbeddingProblem::Mismatch.into()) } else { Ok(()) }
+}
+
+/// Whether the caller has vectors of a model, and they have more numbers or fewer.
+pub(super) async fn is_other(app: &App, user: UserId, model: &str, dimension: usize) -> Result<bool, StoreError> {
     let known = embeddings::dimension(app.read_models.embeddings.db(), user, model).await?;
-    let is_other = known.is_some_and(|known| usize::try_from(known).is_ok_and(|known| known != dimension));
-    if is_other { Err(EmbeddingProblem::Mismatch.into()) } else { Ok(()) }
+    Ok(known.is_some_and(|known| usize::try_from(known).is_ok_and(|known| known != dimension)))
 }
 
 impl From<NearestError> for Problem {

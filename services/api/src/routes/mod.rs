@@ -8,8 +8,10 @@ mod branching;
 mod chat;
 mod cookie;
 mod embedding;
+mod export;
 mod frames;
 mod health;
+mod import;
 mod keys;
 mod me;
 mod messages;
@@ -170,6 +172,9 @@ fn conversations() -> Vec<Route> {
         route(Method::DELETE, "/api/v1/sessions/{id}", write, delete(sessions::delete)),
         route(Method::GET, "/api/v1/sessions/{id}/messages", read, get(messages::list)),
         route(Method::POST, "/api/v1/sessions/{id}/messages", write, post(messages::add)),
+        route(Method::GET, "/api/v1/sessions/{id}/export", read, get(export::session)),
+        route(Method::GET, "/api/v1/export", read, get(export::everything)),
+        Route { is_long: true, ..route(Method::POST, "/api/v1/import", write, post(import::import)) },
         route(Method::PUT, "/api/v1/sessions/{id}/branch", write, put(branching::choose)),
         route(Method::POST, "/api/v1/search", read, post(search::search)),
         route(Method::GET, "/api/v1/messages/{id}", read, get(messages::show)),

@@ -3,11 +3,11 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use domain::chat::conversation::{Changes, ConversationCommand, ConversationError, Features};
+use domain::chat::conversation::{Changes, ConversationCommand, ConversationError, Features, Naming};
 use domain::ids::{ConversationId, UserId};
 use domain::values::{ConversationName, Invalid};
 use projections::history::{self, Conversation, ConversationsQuery};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use store::Position;
 
 use super::pages::{Paged, next_link};
@@ -124,9 +124,25 @@ pub(super) async fn show(
 
 #[derive(Deserialize)]
 pub(super) struct ChangeRequest {
-    session_name: Option<String>,
+    #[serde(default)]
+    session_name: Given<String>,
     is_favorite: Option<bool>,
     is_archived: Option<bool>,
+}
+
+/// A field that may be left out, which is not the same as null.
+#[derive(Default)]
+enum Given<T> {
+    #[default]
+    Absent,
+    Null,
+    As(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Null, Self::As))
+    }
 }
 
 pub(super) async fn change(
@@ -138,11 +154,13 @@ pub(super) async fn change(
 ) -> Result<Tagged<Done<ShownSession>>, Problem> {
     let id = parse_session(&id)?;
     let mut fields = Fields::default();
-    let name = request.session_name.map(|name| fields.take("session_name", ConversationName::try_from(name)));
-    if !fields.are_fine() {
-        return Err(fields.into_problem());
-    }
-    let wanted = Changes { name: name.flatten(), favourite: request.is_favorite, archived: request.is_archived };
+    let name = match request.session_name {
+        Given::Absent => Some(Naming::Kept),
+        Given::Null => Some(Naming::TakenBack),
+        Given::As(name) => fields.take("session_name", ConversationName::try_from(name)).map(Naming::To),
+    };
+    let Some(name) = name else { return Err(fields.into_problem()) };
+    let wanted = Changes { name, favourite: request.is_favorite, archived: request.is_archived };
     let command = ConversationCommand::Change { by: caller.user, wanted };
     let change = ChangeConversation { id, command, if_version: if_version(&headers)? };
     let done = app.executor.execute(&change, caller.metadata.clone()).await?;
@@ -210,7 +228,7 @@ impl From<ConversationsError> for Problem {
         match error {
             ConversationsError::KeyReused => ReplyProblem::KeyReused.into(),
             ConversationsError::Gone => SessionProblem::Gone.into(),
-            ConversationsError::Changed(_) => SessionProblem::Changed.into(),
+            ConversationsError::Changed => SessionProblem::Changed.into(),
             ConversationsError::Conversation(ConversationError::NotFound) => Self::NoSuchSession,
             ConversationsError::Conversation(ConversationError::AlreadyStarted) => {
                 Self::Internal("a new conversation was not new")

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use replies::{Context, Fallbacks, Limits, Prices, ProviderConfig, ProvidersConfig, Titles};
+use domain::values::Vector;
+use replies::{Context, EmbeddingsConfig, Fallbacks, Limits, Prices, ProviderConfig, ProvidersConfig, Titles};
 
 use crate::settings::{Settings, SettingsError, wrong};
 
@@ -29,9 +30,21 @@ pub fn of(settings: &Settings) -> Result<ProvidersConfig, SettingsError> {
         fallbacks: settings.parsed("COLLOQUY_FALLBACKS", Fallbacks::default(), fallbacks)?,
         prices: settings.parsed("AI_PRICES", Prices::default(), prices)?,
         limits: limits(settings, defaults.limits)?,
+        embeddings: embeddings(settings)?,
     };
     config.check().map_err(|bad| wrong(bad.setting, bad.problem))?;
     Ok(config)
+}
+
+/// Whose vectors messages get beside the built-in ones.
+fn embeddings(settings: &Settings) -> Result<Option<EmbeddingsConfig>, SettingsError> {
+    const DIMENSIONS: &str = "COLLOQUY_EMBEDDING_DIMENSIONS";
+    let should = format!("a number from 1 to {}", Vector::MOST);
+    let dimensions = settings.text(DIMENSIONS).map(str::parse).transpose().ok();
+    let dimensions = dimensions.filter(|it| it.is_none_or(|it| (1..=Vector::MOST).contains(&it)));
+    let dimensions = dimensions.ok_or_else(|| wrong(DIMENSIONS, format!("must be {should}")))?;
+    let model = settings.text("COLLOQUY_EMBEDDINGS").map(str::to_owned);
+    Ok(model.map(|model| EmbeddingsConfig { model, dimensions }))
 }
 
 /// What a model is told before a conversation, and how much of it.
@@ -177,11 +190,15 @@ mod tests {
             ("AI_IDLE_SECONDS", "6"),
             ("AI_TOTAL_SECONDS", "840"),
             ("AI_REPLY_BYTES", "2048"),
+            ("COLLOQUY_EMBEDDINGS", "openai/text-embedding-3-large"),
+            ("COLLOQUY_EMBEDDING_DIMENSIONS", "1024"),
         ]);
         let config = config.unwrap();
         let seconds = Duration::from_secs;
         let limits = Limits { first_token: seconds(5), idle: seconds(6), total: seconds(840), reply_bytes: 2_048 };
         assert_eq!((config.limits, config.model.as_deref()), (limits, Some("gpt-4o-mini")));
+        let model = "openai/text-embedding-3-large".to_owned();
+        assert_eq!(config.embeddings, Some(EmbeddingsConfig { model, dimensions: Some(1_024) }));
         assert_eq!(config.providers.iter().map(|it| it.models.len()).collect::<Vec<_>>(), [2]);
     }
 
@@ -204,6 +221,11 @@ mod tests {
             ("AI_SERVICES__OPENAI_MODEL", "sk-secret"),
             ("AI_SERVICES__OPENAI", "sk-secret"),
             ("AI_REPLY_BYTES", "12"),
+            ("COLLOQUY_EMBEDDINGS", "sk-secret"),
+            ("COLLOQUY_EMBEDDINGS", "groq/sk-secret"),
+            ("COLLOQUY_EMBEDDING_DIMENSIONS", "0"),
+            ("COLLOQUY_EMBEDDING_DIMENSIONS", "2001"),
+            ("COLLOQUY_EMBEDDING_DIMENSIONS", "sk-secret"),
         ] {
             let told = parsed(&[key, (name, value)]).unwrap_err();
             assert!(told.starts_with(name) && !told.contains("secret"), "{told}");

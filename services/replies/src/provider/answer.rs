@@ -6,9 +6,10 @@ use domain::chat::reply::Interruption;
 use tokio::time::{Instant, timeout_at};
 
 use super::asking::Inner;
+use super::attempt::{Attempt, Question};
 use super::fault::Fault;
-use super::vendor::{Heard, Voice};
-use super::{Failure, Piece};
+use super::vendor::{Heard, Target, Voice};
+use super::{Ask, Failure, Piece};
 
 /// What a model says. Dropping it ends the provider's connection.
 pub struct Answer {
@@ -24,8 +25,30 @@ pub struct Answer {
     over_by: Instant,
 }
 
+impl Question for Ask {
+    type Given = Answer;
+
+    /// From the request to the first text, or to the end of an answer without any. A model that thinks has begun, and
+    /// may go on for as long as one that speaks may be silent.
+    async fn put(&self, attempt: &Attempt<'_, Self>, target: &Target<'_>) -> Result<Answer, Fault> {
+        let Attempt { inner, full, over_by, .. } = *attempt;
+        let mut voice = inner.vendor.ask(target, self);
+        let mut patience = attempt.first_token_by;
+        loop {
+            let heard = timeout_at(patience.min(over_by), voice.next()).await.map_err(|_| Fault::Slow)?;
+            match heard? {
+                Heard::Thought => patience = Instant::now() + inner.limits.idle,
+                heard @ (Heard::Text(_) | Heard::Done { .. }) => {
+                    inner.breakers.speaks(full);
+                    return Ok(Answer::begun(inner, full, voice, heard, over_by));
+                }
+            }
+        }
+    }
+}
+
 impl Answer {
-    pub(super) fn begun(inner: &Arc<Inner>, model: &str, voice: Voice, first: Heard, over_by: Instant) -> Self {
+    fn begun(inner: &Arc<Inner>, model: &str, voice: Voice, first: Heard, over_by: Instant) -> Self {
         Self {
             model: model.to_owned(),
             inner: Arc::clone(inner),

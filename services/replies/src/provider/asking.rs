@@ -11,8 +11,9 @@ use super::attempt::Attempt;
 use super::breaker::Breakers;
 use super::catalog::{BadProviders, Catalog};
 use super::config::ProvidersConfig;
+use super::embedding::{EmbeddingEntry, Queries, Texts};
 use super::keys::KeyPool;
-use super::vendor::Vendor;
+use super::vendor::{Given, Vendor};
 use super::{Ask, Failure, Fallbacks, Limits, Prices};
 
 /// What all replies share.
@@ -22,6 +23,7 @@ pub struct Inner {
     pub limits: Limits,
     pub breakers: Breakers,
     pub vendor: Vendor,
+    pub queries: Queries,
     fallbacks: Fallbacks,
     pools: BTreeMap<String, KeyPool>,
 }
@@ -37,10 +39,12 @@ pub enum Miss {
 impl Inner {
     pub fn new(config: ProvidersConfig) -> Result<Self, BadProviders> {
         let catalog = Catalog::of(&config)?;
-        let vendor = Vendor::new(catalog.entries().iter().any(|entry| entry.base_url.is_secure()))?;
+        let needs_certificates = catalog.entries().iter().any(|entry| entry.base_url.is_secure());
+        let vendor = Vendor::new(needs_certificates, catalog.embedder.is_some())?;
         let pools = config.providers.into_iter().map(|provider| (provider.name, KeyPool::new(provider.keys))).collect();
         let ProvidersConfig { fallbacks, prices, limits, .. } = config;
-        Ok(Self { catalog, prices, limits, breakers: Breakers::default(), fallbacks, pools, vendor })
+        let (breakers, queries) = (Breakers::default(), Queries::default());
+        Ok(Self { catalog, prices, limits, breakers, vendor, queries, fallbacks, pools })
     }
 
     pub async fn ask(self: &Arc<Self>, ask: &Ask) -> Result<Answer, Failure> {
@@ -67,11 +71,26 @@ impl Inner {
     ) -> Result<Answer, Miss> {
         let found =
             self.catalog.find(full).and_then(|(entry, model)| Some((entry, model, self.pools.get(&entry.name)?)));
-        let Some((entry, model, pool)) = found else {
-            let detail = format!("{full}: not configured here");
-            return Err(Miss::Next(Failure::new(Interruption::ProviderRefused, detail)));
-        };
+        let (entry, model, pool) = found.ok_or_else(|| not_configured(full))?;
         let first_token_by = over_by.min(Instant::now() + self.limits.first_token);
-        Attempt { inner: self, ask, full, entry, model, pool, is_last, first_token_by, over_by }.answer().await
+        Attempt { inner: self, question: ask, full, entry, model, pool, is_last, first_token_by, over_by }
+            .answer()
+            .await
     }
+
+    /// Asks the model that embeds; no other model's vectors could stand in for its own.
+    pub async fn embed(self: &Arc<Self>, texts: &Texts<'_>, over_by: Instant) -> Result<Given, Miss> {
+        let Some(embedder) = &self.catalog.embedder else { return Err(not_configured("no model that embeds")) };
+        let EmbeddingEntry { full, provider, model, .. } = embedder;
+        let found = self.catalog.provider(provider).and_then(|entry| Some((entry, self.pools.get(&entry.name)?)));
+        let (entry, pool) = found.ok_or_else(|| not_configured(full.as_str()))?;
+        let (full, is_last) = (full.as_str(), true);
+        Attempt { inner: self, question: texts, full, entry, model, pool, is_last, first_token_by: over_by, over_by }
+            .answer()
+            .await
+    }
+}
+
+fn not_configured(full: &str) -> Miss {
+    Miss::Next(Failure::new(Interruption::ProviderRefused, format!("{full}: not configured here")))
 }

@@ -1,24 +1,35 @@
-//! One model of a route: its keys in turn, and a few tries, until it says something.
+//! One model that is asked something: its keys in turn, and a few tries, until it says something.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::chat::reply::Interruption;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
-use super::answer::Answer;
+use super::Failure;
 use super::asking::{Inner, Miss};
 use super::backoff::{TRIES, delay};
 use super::entry::Entry;
 use super::fault::Fault;
 use super::keys::{Exhausted, KeyPool, Passed, Taken};
-use super::vendor::{Heard, Target, Voice};
-use super::{Ask, Failure};
+use super::vendor::Target;
 
-/// One model, for one reply.
-pub struct Attempt<'a> {
+/// What a model is asked.
+pub trait Question: Sync + Sized {
+    type Given: Send;
+
+    /// One try with one key, up to the point from which nothing is tried again.
+    fn put(
+        &self,
+        attempt: &Attempt<'_, Self>,
+        target: &Target<'_>,
+    ) -> impl Future<Output = Result<Self::Given, Fault>> + Send;
+}
+
+/// One model, for one question.
+pub struct Attempt<'a, Q> {
     pub inner: &'a Arc<Inner>,
-    pub ask: &'a Ask,
+    pub question: &'a Q,
     /// `provider/model`.
     pub full: &'a str,
     pub entry: &'a Entry,
@@ -37,10 +48,10 @@ enum Halt {
     Leave(Miss),
 }
 
-impl Attempt<'_> {
+impl<Q: Question> Attempt<'_, Q> {
     /// Tries end when a pause would last longer than the first token may take, and where the provider asks for a pause
     /// though another could answer meanwhile.
-    pub async fn answer(&self) -> Result<Answer, Miss> {
+    pub async fn answer(&self) -> Result<Q::Given, Miss> {
         let (mut tries, mut passed) = (0, Passed::default());
         loop {
             if !self.inner.breakers.admits(self.full, Instant::now()) {
@@ -64,7 +75,7 @@ impl Attempt<'_> {
 
     /// The next key where one does not serve. Once more than there are keys, to hear of the pool why none is left; and no
     /// more often, where keys cool faster than they are presented.
-    async fn try_keys(&self, passed: &mut Passed) -> Result<Answer, Halt> {
+    async fn try_keys(&self, passed: &mut Passed) -> Result<Q::Given, Halt> {
         for _ in 0..=self.pool.len() {
             let taken = self.pool.take(self.model, passed, Instant::now());
             let taken = taken.map_err(|exhausted| self.exhausted(exhausted))?;
@@ -76,26 +87,10 @@ impl Attempt<'_> {
         Err(Halt::Again(Some(Duration::ZERO), self.failure(Interruption::RateLimited, "every key is at its limit")))
     }
 
-    /// From the request to the first text, or to the end of an answer without any. A model that thinks has begun, and
-    /// may go on for as long as one that speaks may be silent.
-    async fn begin(&self, taken: &Taken) -> Result<Answer, Fault> {
+    async fn begin(&self, taken: &Taken) -> Result<Q::Given, Fault> {
         let Entry { wire, base_url, .. } = self.entry;
         let target = Target { wire: *wire, base_url, key: taken.key.as_ref(), model: self.model };
-        let mut voice = self.inner.vendor.ask(&target, self.ask);
-        let mut patience = self.first_token_by;
-        loop {
-            match self.hear(&mut voice, patience).await? {
-                Heard::Thought => patience = Instant::now() + self.inner.limits.idle,
-                heard @ (Heard::Text(_) | Heard::Done { .. }) => {
-                    self.inner.breakers.speaks(self.full);
-                    return Ok(Answer::begun(self.inner, self.full, voice, heard, self.over_by));
-                }
-            }
-        }
-    }
-
-    async fn hear(&self, voice: &mut Voice, patience: Instant) -> Result<Heard, Fault> {
-        timeout_at(patience.min(self.over_by), voice.next()).await.map_err(|_| Fault::Slow)?
+        self.question.put(self, &target).await
     }
 
     /// What a fault means for the key and for the model; nothing where the next key may do better.

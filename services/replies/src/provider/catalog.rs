@@ -1,6 +1,7 @@
 //! Which model a name means.
 
 use super::config::ProvidersConfig;
+use super::embedding::EmbeddingEntry;
 use super::entry::Entry;
 use super::known::KNOWN;
 
@@ -43,6 +44,8 @@ pub const RULES: &str = "rules";
 pub struct Catalog {
     entries: Vec<Entry>,
     default: Choice,
+    /// Who embeds, where a provider does.
+    pub embedder: Option<EmbeddingEntry>,
 }
 
 impl Catalog {
@@ -54,7 +57,8 @@ impl Catalog {
             return Err(BadProviders { setting: "AI_SERVICES", problem: format!("names {twice} twice") });
         }
         let default = entries.first().map_or(Choice::Rules, |first| first.choice(first.default_model()));
-        let mut catalog = Self { entries, default };
+        let embedder = config.embeddings.as_ref().map(|named| EmbeddingEntry::of(named, &entries)).transpose()?;
+        let mut catalog = Self { entries, default, embedder };
         if let Some(model) = config.model.as_deref().filter(|_| !catalog.entries.is_empty()) {
             let unknown = |unknown: UnknownModel| BadProviders {
                 setting: "COLLOQUY_MODEL",
@@ -109,8 +113,8 @@ impl Catalog {
         self.entries.iter().flat_map(of_entry).chain([rules]).collect()
     }
 
-    fn provider(&self, name: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(name))
+    pub fn provider(&self, name: &str) -> Option<&Entry> {
+        Entry::named(&self.entries, name)
     }
 
     /// The model may say once more whose it is.

@@ -20,6 +20,17 @@ pub struct ProvidersConfig {
     pub fallbacks: Fallbacks,
     pub prices: Prices,
     pub limits: Limits,
+    /// Whose vectors messages get beside the built-in ones.
+    pub embeddings: Option<EmbeddingsConfig>,
+}
+
+/// A model that turns texts into vectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddingsConfig {
+    /// `provider/model`; it need not be among those that are listed to answer.
+    pub model: String,
+    /// How many numbers it is asked for; else it gives what it likes.
+    pub dimensions: Option<u32>,
 }
 
 impl ProvidersConfig {

@@ -38,6 +38,10 @@ impl Entry {
         Ok(Self { name: config.name.clone(), wire, base_url, models: config.models.clone() })
     }
 
+    pub fn named<'a>(entries: &'a [Self], name: &str) -> Option<&'a Self> {
+        entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(name))
+    }
+
     pub fn known(&self) -> Option<&'static Known> {
         Known::by_name(&self.name)
     }
@@ -50,10 +54,14 @@ impl Entry {
         self.models.iter().any(|listed| listed == model)
     }
 
-    /// A maker's name before a slash is another provider's, except where models are named like that.
     pub fn takes(&self, model: &str) -> bool {
+        self.lists(model) || self.takes_any() && self.could_have(model)
+    }
+
+    /// A maker's name before a slash is another provider's, except where models are named like that.
+    pub fn could_have(&self, model: &str) -> bool {
         let slashed = self.known().is_none_or(|known| known.slashed);
-        self.lists(model) || self.takes_any() && is_name(model) && (slashed || !model.contains('/'))
+        is_name(model) && (slashed || !model.contains('/'))
     }
 
     pub fn default_model(&self) -> &str {

@@ -1,4 +1,4 @@
-//! `reply ─▶ model`: the port to whoever writes replies. Behind it: which provider a name means, pools of keys, retries,
+//! `reply ─▶ model`: the port to whoever writes replies, or embeds what was said. Behind it: which provider a name means, pools of keys, retries,
 //! deadlines, breakers and fallback; and one adapter, which alone knows the library that speaks to vendors.
 //!
 //! Until the first piece of text a failure moves on to the next key or provider, and nobody sees it. From then on
@@ -11,6 +11,7 @@ mod backoff;
 mod breaker;
 mod catalog;
 mod config;
+mod embedding;
 mod entry;
 mod failure;
 mod fallbacks;
@@ -27,7 +28,8 @@ use domain::chat::reply::FinishReason;
 
 pub use answer::Answer;
 pub use catalog::{BadProviders, Choice, ModelShown, UnknownModel};
-pub use config::{ApiKey, BaseUrl, Limits, ProviderConfig, ProvidersConfig};
+pub use config::{ApiKey, BaseUrl, EmbeddingsConfig, Limits, ProviderConfig, ProvidersConfig};
+pub use embedding::{Unembedded, Vectors};
 pub use failure::Failure;
 pub use fallbacks::Fallbacks;
 pub use prices::Prices;

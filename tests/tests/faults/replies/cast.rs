@@ -54,10 +54,23 @@ impl Cast {
 
     /// Starts a node that does these services.
     pub async fn node(&self, roles: &str) -> Node {
+        let mut node = self.place(roles);
+        node.start().await;
+        node
+    }
+
+    /// A maker of replies that has conversations named, and is called so itself.
+    pub async fn namer(&self, name: &str) -> Node {
+        let mut node = self.place("reply");
+        node.builder = node.builder.clone().env("COLLOQUY_TITLES", "provider").env("COLLOQUY_NODE", name);
+        node.start().await;
+        node
+    }
+
+    fn place(&self, roles: &str) -> Node {
         let mut node = self.house.place();
         let builder = node.builder.clone().env("AI_SERVICES__FAKE_BASE_URL", self.fake.openai_url());
         node.builder = builder.env("COLLOQUY_MODEL", "fake/one").env("COLLOQUY_ROLES", roles);
-        node.start().await;
         node
     }
 

@@ -3,8 +3,8 @@
 use tests::sse::{Event, Events, text};
 use tests::{Asker, Dice};
 
-use super::cast::{Cast, SERVES, gated, is_lost, read, words};
-use crate::house::Node;
+use super::cast::{Cast, SERVES, gated, is_lost, read, silent, words};
+use crate::house::{Node, eventually};
 
 /// A reply in the midst of its text, whose maker stands still. Fields go in order: the nodes before what they stand on.
 struct Frozen {
@@ -70,4 +70,37 @@ async fn what_another_node_has_ended_is_left_by_the_one_that_stood_still() {
     let before = scene.before.clone();
     scene.end(&before).await;
     other.has_found_no_fault_of_its_own();
+}
+
+/// Both have asked for it, as it had said nothing, and both hear of its end: a title would be paid for twice.
+#[tokio::test]
+async fn whoever_ended_a_reply_has_it_named_and_nobody_else_has() {
+    let cast = Cast::postgres_nats().await;
+    let (mut maker, serves) = tokio::join!(cast.namer("one"), cast.node(SERVES));
+    let ann = Asker::register(&serves.url(), "ann").await;
+    for model in ["one", "two"] {
+        cast.fake.always(model, silent(&["an answer".to_owned()]));
+    }
+    let titles_of = |model: &str| {
+        let about = |it: &str| it.contains(&format!("question for {model}")) && it.contains("Name this conversation");
+        cast.fake.asked().iter().filter(|asked| about(&asked.messages.to_string())).count()
+    };
+    ann.ask(&serves.url(), "one").await;
+    cast.fake.until_asked(1).await;
+    maker.process().child().signal("STOP");
+    let mut other = cast.namer("two").await;
+    cast.fake.until_asked(2).await;
+    cast.fake.release();
+    cast.until_ended(1).await;
+    eventually("a title that is asked for", async || (titles_of("one") > 0).then_some(())).await;
+    // What comes next is made by the one that stood still, which has heard of that end by then.
+    other.process().child().signal("STOP");
+    maker.process().child().signal("CONT");
+    ann.ask(&serves.url(), "two").await;
+    cast.until_asked_of("two".to_owned(), 1).await;
+    cast.fake.release();
+    cast.until_ended(2).await;
+    eventually("another title", async || (titles_of("two") > 0).then_some(())).await;
+    assert_eq!((titles_of("one"), titles_of("two")), (1, 1));
+    maker.has_found_no_fault_of_its_own();
 }

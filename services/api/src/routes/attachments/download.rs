@@ -41,7 +41,7 @@ pub(in crate::routes) async fn download(
             return Ok((range, Problem::from(FileProblem::NoSuchPart)).into_response());
         }
     };
-    let bytes = match app.files.get(id, part.clone()).await? {
+    let bytes = match app.files.get(found.kept_as, part.clone()).await? {
         Some(bytes) => bytes.inspect_err(|error| {
             tracing::warn!(cause = store::in_full(error), "a file breaks off");
         }),

@@ -10,7 +10,8 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{DefaultBodyLimit, Multipart, Path, Request, State};
 use axum::http::StatusCode;
-use domain::ids::{AttachmentId, MessageId};
+use domain::chat::attachment::Attachment;
+use domain::ids::{AttachmentId, BytesId, MessageId};
 use domain::values::{FileName, Invalid};
 use futures::stream::poll_fn;
 use futures::{Stream, StreamExt};
@@ -21,18 +22,15 @@ use tracing::Instrument;
 
 use super::{ShownAttachment, forget, of_message, take_away};
 use crate::app::App;
-use crate::commands::{AddAttachment, AttachError};
-use crate::extract::Caller;
+use crate::commands::{AddAttachment, Added, AttachError, RequestKey};
+use crate::extract::{Caller, IdempotencyKey};
 use crate::files::{Storing, StoringError};
-use crate::problem::{FieldError, FileProblem, Problem, ReplyProblem};
+use crate::problem::{FieldError, FileProblem, Problem, ReplyProblem, SessionProblem};
 use crate::routes::positioned::{Done, MinPosition};
-use crate::routes::replies;
+use crate::routes::{replies, replying};
 
 /// How many files a message may have.
 const MOST: usize = 20;
-/// How long a client may send nothing, and how long it may send.
-const IDLE: Duration = Duration::from_secs(30);
-const LONGEST: Duration = Duration::from_mins(30);
 /// How long the history may take to tell whether a file is one too many.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -40,50 +38,100 @@ pub(in crate::routes) async fn upload(
     State(app): State<App>,
     caller: Caller,
     least: MinPosition,
+    key: IdempotencyKey,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<(StatusCode, Done<ShownAttachment>), Problem> {
     let message = replies::parse(&id)?;
+    let ids = Ids::of(&caller, key);
     let (_, others) = of_message(&app, &caller, least, message).await?;
-    if others.len() >= MOST {
+    if others.len() >= MOST && others.iter().all(|other| other.id != ids.attachment) {
         return Err(FileProblem::TooMany.into());
     }
-    let form = Form::of(request, app.files.limit()).await?;
+    let form = Form::of(request, &app).await?;
     // A client that goes takes the request along: what is begun here is tidied up all the same.
-    let added = tokio::spawn(add(app, caller, message, form).in_current_span()).await;
+    let added = tokio::spawn(add(app, caller, message, ids, form).in_current_span()).await;
     let added = added.unwrap_or(Err(Problem::Internal("receiving a file panicked")))?;
     Ok((StatusCode::CREATED, added))
 }
 
-async fn add(app: App, caller: Caller, message: MessageId, mut form: Form) -> Result<Done<ShownAttachment>, Problem> {
-    let (id, by) = (fresh_id(), caller.user);
-    let mut storing = app.files.store(id)?;
-    let received = timeout(LONGEST, form.receive(&mut storing)).await.unwrap_or(Err(Problem::TooSlow));
-    let file = match received {
+/// Under which ids a file comes in.
+#[derive(Clone, Copy)]
+struct Ids {
+    attachment: AttachmentId,
+    /// Its bytes never take the place of others, whatever else is sent under the same key.
+    bytes: BytesId,
+    /// They follow from a key: the file may have come before.
+    may_exist: bool,
+}
+
+impl Ids {
+    fn of(caller: &Caller, key: IdempotencyKey) -> Self {
+        let fresh: AttachmentId = fresh_id();
+        let known = key.0.map(|name| RequestKey::of(caller.user, &name).id("attachment"));
+        match known {
+            Some(attachment) => Self { attachment, bytes: fresh.into(), may_exist: true },
+            None => Self { attachment: fresh, bytes: fresh.into(), may_exist: false },
+        }
+    }
+}
+
+async fn add(
+    app: App,
+    caller: Caller,
+    message: MessageId,
+    ids: Ids,
+    mut form: Form,
+) -> Result<Done<ShownAttachment>, Problem> {
+    let mut storing = app.files.store(ids.bytes)?;
+    let received = timeout(app.files.patience().longest, form.receive(&mut storing));
+    let file = match received.await.unwrap_or(Err(Problem::TooSlow)) {
         Ok(name) => storing.finish(name).await?,
         Err(problem) => {
             storing.give_up().await;
             return Err(problem);
         }
     };
-    let command = AddAttachment { id, by, message, file };
+    let Ids { attachment: id, bytes: kept_as, may_exist } = ids;
+    let command = AddAttachment { id, by: caller.user, message, file, kept_as, may_exist };
     let done = match app.executor.execute(&command, caller.metadata.clone()).await {
         Ok(done) => done,
-        Err(AttachError::Store(error)) => {
-            // It may stand in the log all the same; if not, it is swept.
-            return Err(error.into());
-        }
-        Err(AttachError::Message(_) | AttachError::Conversation(_) | AttachError::Attachment(_)) => {
-            forget(&app, id).await;
-            return Err(ReplyProblem::NoSuchMessage.into());
+        // It may stand in the log all the same; if not, its bytes are swept.
+        Err(AttachError::Store(error)) => return Err(error.into()),
+        Err(refused) => {
+            forget(&app, kept_as).await;
+            return Err(problem_of(refused));
         }
     };
-    app.own_writes.note(by, done.position);
+    let Added::At(at) = done.output else { return as_it_came(&app, &caller, ids).await };
+    app.own_writes.note(caller.user, done.position);
     if is_one_too_many(&app, message, id, done.position).await? {
         take_away(&app, caller, id).await?;
         return Err(FileProblem::TooMany.into());
     }
-    Ok(Done(done.position, ShownAttachment::of(id, message, command.file, done.output)))
+    Ok(Done(done.position, ShownAttachment::of(id, message, command.file, at)))
+}
+
+/// What was answered when it first came. These bytes are not the ones that it came with.
+async fn as_it_came(app: &App, caller: &Caller, ids: Ids) -> Result<Done<ShownAttachment>, Problem> {
+    let position = app.log.began::<Attachment>(ids.attachment).await?;
+    replying::wait_for(app, position).await?;
+    let row = history::attachment(app.read_models.history.db(), caller.user, ids.attachment).await?;
+    if row.as_ref().is_none_or(|row| row.kept_as != ids.bytes) {
+        forget(app, ids.bytes).await;
+    }
+    Ok(Done(position, row.ok_or(SessionProblem::Gone)?.into()))
+}
+
+fn problem_of(refused: AttachError) -> Problem {
+    match refused {
+        AttachError::KeyReused => ReplyProblem::KeyReused.into(),
+        AttachError::Gone => SessionProblem::Gone.into(),
+        AttachError::Message(_) | AttachError::Conversation(_) | AttachError::Attachment(_) => {
+            ReplyProblem::NoSuchMessage.into()
+        }
+        AttachError::Store(error) => error.into(),
+    }
 }
 
 /// Of several that came at once the log knows the order: each finds those that came before it.
@@ -106,6 +154,8 @@ struct Form {
     fields: Multipart,
     /// How many bytes have come that are in no field yet.
     ahead: Arc<AtomicUsize>,
+    /// How long nothing may come.
+    idle: Duration,
 }
 
 /// The field that holds the file.
@@ -114,7 +164,8 @@ const FILE: &str = "file";
 const FURTHEST_AHEAD: usize = 1 << 20;
 
 impl Form {
-    async fn of(request: Request, limit: u64) -> Result<Self, Problem> {
+    async fn of(request: Request, app: &App) -> Result<Self, Problem> {
+        let (limit, idle) = (app.files.limit(), app.files.patience().idle);
         let ahead = Arc::new(AtomicUsize::new(0));
         let counted = ahead.clone();
         let mut request = request.map(|body| Body::from_stream(bit_by_bit(body.into_data_stream(), counted)));
@@ -122,18 +173,18 @@ impl Form {
         let most = usize::try_from(limit.saturating_mul(2)).unwrap_or(usize::MAX).saturating_add(FURTHEST_AHEAD);
         DefaultBodyLimit::max(most).apply(&mut request);
         let fields = request.extract().await.map_err(|_| FileProblem::NotAForm)?;
-        Ok(Self { fields, ahead })
+        Ok(Self { fields, ahead, idle })
     }
 
     /// Takes the one file in, whatever else is in the form; what it is called.
     async fn receive(&mut self, storing: &mut Storing) -> Result<FileName, Problem> {
         let (mut name, mut is_too_large) = (None, false);
-        while let Some(mut field) = in_time(self.fields.next_field()).await? {
+        while let Some(mut field) = in_time(self.idle, self.fields.next_field()).await? {
             let is_file = field.name() == Some(FILE);
             if is_file && name.replace(file_name(&field)?).is_some() {
                 return Err(invalid("must be one file"));
             }
-            while let Some(bytes) = in_time(field.chunk()).await? {
+            while let Some(bytes) = in_time(self.idle, field.chunk()).await? {
                 self.ahead.fetch_sub(bytes.len(), Ordering::Relaxed);
                 if is_file && !is_too_large {
                     is_too_large = is_refused(storing.put(bytes).await)?;
@@ -176,8 +227,8 @@ fn is_refused(put: Result<(), StoringError>) -> Result<bool, Problem> {
     }
 }
 
-async fn in_time<T>(read: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Problem> {
-    let read = timeout(IDLE, read).await.map_err(|_| Problem::TooSlow)?;
+async fn in_time<T>(most: Duration, read: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Problem> {
+    let read = timeout(most, read).await.map_err(|_| Problem::TooSlow)?;
     read.map_err(
         |error| {
             if error.status() == StatusCode::PAYLOAD_TOO_LARGE { Problem::TooLarge } else { Problem::BadBody }

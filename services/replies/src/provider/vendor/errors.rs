@@ -4,8 +4,9 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
-use genai::Error;
+use genai::{Error, webc};
 use jiff::fmt::rfc2822;
+use provider_http::StatusCode;
 use provider_http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde_json::Value;
 
@@ -23,15 +24,33 @@ pub fn fault(error: &Error) -> Fault {
     if let Error::ChatResponse { body, .. } = error {
         return said_in_stream(body);
     }
+    if let Error::WebModelCall { webc_error, .. } = error {
+        return answered(webc_error);
+    }
     if let Error::StreamParse { serde_error, .. } = error {
         return if serde_error.is_eof() { Fault::Truncated } else { Fault::Garbled };
     }
     error.status().map_or(Fault::Unanswerable, |status| {
         let body = if let Error::HttpError { body, .. } = error { body.as_str() } else { "" };
-        let said = serde_json::from_str(body).unwrap_or(Value::Null);
-        let retry_after = error.headers().and_then(retry_after);
-        Fault::Status { code: meant(status.as_u16(), &said), retry_after, word: word(&said) }
+        refusal(status, error.headers(), body)
     })
+}
+
+/// What came in place of an answer that is no stream.
+fn answered(error: &webc::Error) -> Fault {
+    match error {
+        webc::Error::ResponseFailedStatus { status, body, headers } => refusal(*status, Some(headers), body),
+        webc::Error::Reqwest(error) => Fault::Broken { what: what_broke(error) },
+        webc::Error::ResponseFailedNotJson { .. }
+        | webc::Error::ResponseFailedInvalidJson { .. }
+        | webc::Error::JsonValueExt(_) => Fault::Garbled,
+    }
+}
+
+fn refusal(status: StatusCode, headers: Option<&HeaderMap>, body: &str) -> Fault {
+    let said = serde_json::from_str(body).unwrap_or(Value::Null);
+    let retry_after = headers.and_then(retry_after);
+    Fault::Status { code: meant(status.as_u16(), &said), retry_after, word: word(&said) }
 }
 
 /// What the library wraps while it streams: its own error, or that of the connection.
@@ -122,7 +141,6 @@ fn until(then: &str, now: &str) -> Option<Duration> {
 mod tests {
     use genai::ModelIden;
     use genai::adapter::AdapterKind;
-    use provider_http::StatusCode;
     use provider_http::header::HeaderValue;
     use serde_json::json;
 
@@ -151,6 +169,24 @@ mod tests {
         let word = Some("insufficient_quota".to_owned());
         let retry_after = Some(Duration::from_secs(7));
         assert_eq!(refused(429, &[(RETRY_AFTER, "7")], body), Fault::Status { code: 429, retry_after, word });
+    }
+
+    #[test]
+    fn what_is_no_stream_is_refused_in_the_same_way() {
+        let fault = |webc_error| {
+            fault(&Error::WebModelCall { model_iden: ModelIden::new(AdapterKind::OpenAI, "x"), webc_error })
+        };
+        let (status, body) = (StatusCode::TOO_MANY_REQUESTS, r#"{"error": {"code": "insufficient_quota"}}"#.to_owned());
+        let headers = Box::new(HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("7"))]));
+        let (word, retry_after) = (Some("insufficient_quota".to_owned()), Some(Duration::from_secs(7)));
+        let refused = webc::Error::ResponseFailedStatus { status, body, headers };
+        assert_eq!(fault(refused), Fault::Status { code: 429, retry_after, word });
+        let (body, cause, content_type) = ("sk-123".to_owned(), "sk-123".to_owned(), "text/html".to_owned());
+        let odd = [
+            webc::Error::ResponseFailedInvalidJson { body: body.clone(), cause },
+            webc::Error::ResponseFailedNotJson { content_type, body },
+        ];
+        assert_eq!(odd.map(fault), [Fault::Garbled, Fault::Garbled]);
     }
 
     #[test]

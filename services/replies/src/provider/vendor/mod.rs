@@ -1,6 +1,7 @@
 //! The adapter to genai: what the port asks, in the library's words, and what vendors answer, in ours. Its types stay here.
 
 mod booth;
+mod embedding;
 mod errors;
 
 use std::time::Duration;
@@ -24,11 +25,14 @@ use super::known::Wire;
 use super::{Ask, Speaker, TokensUsed, Turn};
 
 use booth::{Booth, patiently};
+pub use embedding::Given;
 
 /// Speaks to every provider.
 pub struct Vendor {
     client: genai::Client,
     booth: Booth,
+    /// Where vectors are read, which are megabytes at once: who waits for a reply does not wait for that.
+    reading_room: Option<Booth>,
 }
 
 /// Whom to ask, with which key.
@@ -64,7 +68,7 @@ impl Vendor {
     /// An answer has a connection of its own (HTTP/1.1), so that its end is seen at once and thousands don't queue for
     /// the streams of one. Nobody is followed elsewhere with a key in hand, and how often something is tried is for the
     /// port to say. Certificates are read only where a provider needs them.
-    pub fn new(needs_certificates: bool) -> Result<Self, BadProviders> {
+    pub fn new(needs_certificates: bool, embeds: bool) -> Result<Self, BadProviders> {
         let builder = Client::builder()
             .user_agent(concat!("colloquy/", env!("CARGO_PKG_VERSION")))
             .http1_only()
@@ -80,7 +84,8 @@ impl Vendor {
         let client = builder.build().map_err(|error| unusable(error.to_string()))?;
         let client = genai::Client::builder().with_reqwest(client).build();
         let client = client.map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { client, booth: Booth::open().map_err(|error| unusable(error.to_string()))? })
+        let open = || Booth::open().map_err(|error| unusable(error.to_string()));
+        Ok(Self { client, booth: open()?, reading_room: embeds.then(open).transpose()? })
     }
 
     /// The library's own log is silenced: it repeats what providers say of a key.
@@ -88,7 +93,7 @@ impl Vendor {
         let (say, heard) = mpsc::channel(WAITING);
         let request = ChatRequest::new(ask.turns.iter().map(message).collect());
         let speech = Speech { wire: target.wire, client: self.client.clone(), say };
-        let speaking = speech.run(service(target), request, options(target.wire, ask));
+        let speaking = speech.run(service(target, "chat/completions"), request, options(target.wire, ask));
         let speaking = self.booth.spawn(speaking.with_subscriber(Dispatch::none()));
         Voice { heard, _speaking: AbortOnDropHandle::new(speaking) }
     }
@@ -139,14 +144,14 @@ impl Speech {
 
 /// The address as it is configured; the library would guess one from the model's name. Who has no key presents none, for
 /// which the library wants the whole address.
-fn service(target: &Target<'_>) -> ServiceTarget {
+fn service(target: &Target<'_>, path: &str) -> ServiceTarget {
     let kind = match target.wire {
         Wire::OpenAi => AdapterKind::OpenAI,
         Wire::Gemini => AdapterKind::Gemini,
         Wire::Anthropic => AdapterKind::Anthropic,
     };
     let base = target.base_url.as_str();
-    let nameless = || AuthData::RequestOverride { url: format!("{base}chat/completions"), headers: Headers::default() };
+    let nameless = || AuthData::RequestOverride { url: format!("{base}{path}"), headers: Headers::default() };
     let auth = target.key.map_or_else(nameless, |key| AuthData::from_single(key.expose()));
     ServiceTarget { endpoint: Endpoint::from_owned(base), auth, model: ModelIden::new(kind, target.model) }
 }
