@@ -24,7 +24,7 @@ use crate::history::Role;
 use crate::{Change, Projection};
 pub use embedder::{DIMENSION, MODEL, embed};
 pub use lacking::lacking;
-pub use query::{Cursor, MOST, Near, Nearest, NearestError, Page, dimension, nearest, page};
+pub use query::{Cursor, MOST, Near, Nearest, NearestError, Page, has_others_alone, nearest, page};
 pub use vector::unit;
 
 /// The read model of vectors.

@@ -120,14 +120,12 @@ impl Near {
     }
 }
 
-/// How many numbers an owner's vectors of a model have; `None` where there are none.
-pub async fn dimension(db: &Db, owner: UserId, model: &str) -> Result<Option<u32>, StoreError> {
-    let sql = "select dimension from vectors where owner = $1 and model = $2 and dimension > 0 limit 1";
-    let owner = Uuid::from(owner);
-    let found: Option<i64> = on!(db, pool => {
-        sqlx::query_scalar(sql).bind(owner).bind(model).fetch_optional(pool).await
-    })?;
-    Ok(found.and_then(|dimension| u32::try_from(dimension).ok()))
+/// Whether an owner has vectors of a model, and none of them has so many numbers.
+pub async fn has_others_alone(db: &Db, owner: UserId, model: &str, dimension: usize) -> Result<bool, StoreError> {
+    let sql = "select exists (select 1 from vectors where owner = $1 and model = $2 and dimension > 0) \
+               and not exists (select 1 from vectors where owner = $1 and model = $2 and dimension = $3)";
+    let (owner, dimension) = (Uuid::from(owner), i64::try_from(dimension).unwrap_or(i64::MAX));
+    Ok(on!(db, pool => sqlx::query_scalar(sql).bind(owner).bind(model).bind(dimension).fetch_one(pool).await)?)
 }
 
 /// A row that was found, with its distance.

@@ -21,7 +21,7 @@ use crate::cast::{conversation_deleted, message_deleted, posted, record, request
 use crate::http::search;
 
 pub const MODEL: &str = "fake/embed";
-/// Nobody answers there.
+/// What is kept there nobody answers.
 const KEEP: &str = "/api/v1/sessions";
 
 /// A service whose messages a provider embeds.
@@ -173,6 +173,20 @@ on_both_engines! {
         let dimensions: Vec<i64> =
             on!(live.db(), pool => sqlx::query_scalar(sql).bind(MODEL).fetch_all(pool).await).unwrap();
         assert_eq!(dimensions, [i64::try_from(DIMENSION).unwrap()]);
+        assert_eq!(on.given().await.len(), 2);
+    }
+
+    async fn who_gives_nothing_of_use_is_tried_with_a_word(on: Embedding) {
+        let ann = on.app.user("ann").await;
+        let room = room(&ann).await;
+        keep(&ann, &room, "first").await;
+        on.until_embedded(1).await;
+        on.fake.always("embed", Script::of(vec![Step::Vectors(3)]));
+        keep(&ann, &room, "second").await;
+        let texts = on.fake.until_embedded(6).await;
+        assert_eq!(texts[..6], ["first", "second", "second", "second", "hello", "hello"]);
+        on.fake.always("embed", Script::vectors());
+        on.until_embedded(2).await;
         assert_eq!(on.given().await.len(), 2);
     }
 

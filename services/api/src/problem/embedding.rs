@@ -33,12 +33,14 @@ impl EmbeddingProblem {
             Self::ProviderFailed => shape(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "embedding_provider_failed",
-                "The provider's model gave no vector of the query. Please try again later, or name the model                  colloquy-hash-256, which is always there.",
+                "The provider's model gave no vector of the query. Please try again later, or name the model \
+                 colloquy-hash-256, which is always there.",
             ),
             Self::ModelChanged => shape(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "embedding_model_changed",
-                "The provider's model gives vectors of another number of dimensions than it gave your messages. Whoever                  runs this service has to put it right; the model colloquy-hash-256 is always there.",
+                "The provider's model gives vectors of another number of dimensions than it gave your messages. \
+                 Whoever runs this service has to put it right; the model colloquy-hash-256 is always there.",
             ),
         }
     }

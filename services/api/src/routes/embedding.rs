@@ -70,8 +70,7 @@ pub(super) async fn fits(app: &App, user: UserId, model: &str, dimension: usize)
 
 /// Whether the caller has vectors of a model, and they have more numbers or fewer.
 pub(super) async fn is_other(app: &App, user: UserId, model: &str, dimension: usize) -> Result<bool, StoreError> {
-    let known = embeddings::dimension(app.read_models.embeddings.db(), user, model).await?;
-    Ok(known.is_some_and(|known| usize::try_from(known).is_ok_and(|known| known != dimension)))
+    embeddings::has_others_alone(app.read_models.embeddings.db(), user, model, dimension).await
 }
 
 impl From<NearestError> for Problem {

@@ -38,6 +38,8 @@ const CHECK: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many vectors are written at once.
 const AT_ONCE: usize = 8;
+/// From how many failures on a portion is only sent where a word gets through.
+const WARY: u32 = 3;
 /// A text that nobody refuses: who does, takes none.
 const HARMLESS: &str = "hello";
 
@@ -93,7 +95,7 @@ impl<'a> Turn<'a> {
     async fn embed_all(&mut self, texts: Vec<Text>) -> Result<(), EmbedError> {
         for batch in batches(texts) {
             let mut failures = 0;
-            while let Err(error) = self.embed(&batch).await {
+            while let Err(error) = self.embed(&batch, failures).await {
                 let EmbedError::Provider(failure) = error else { return Err(error) };
                 failures += 1;
                 self.pause(&failure, failures).await?;
@@ -110,8 +112,11 @@ impl<'a> Turn<'a> {
     }
 
     /// Embeds those that are there and have no vector yet. What is refused is told from what is not by asking for less.
-    async fn embed(&mut self, batch: &[Text]) -> Result<(), EmbedError> {
+    async fn embed(&mut self, batch: &[Text], failures: u32) -> Result<(), EmbedError> {
         self.still_leads().await?;
+        if failures >= WARY {
+            self.try_a_word().await?;
+        }
         let mut left = vec![self.lacking(batch).await?];
         while let Some(texts) = left.pop() {
             if texts.is_empty() {
@@ -129,6 +134,14 @@ impl<'a> Turn<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What is paid for in vain costs less so.
+    async fn try_a_word(&mut self) -> Result<(), EmbedError> {
+        match self.ask(vec![HARMLESS.to_owned()]).await? {
+            Ok(given) => self.is_as_before(given.dimension).await,
+            Err(Unembedded::Failed(failure) | Unembedded::Refused(failure)) => Err(EmbedError::Provider(failure)),
+        }
     }
 
     async fn lacking(&self, batch: &[Text]) -> Result<Vec<Text>, EmbedError> {

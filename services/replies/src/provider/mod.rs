@@ -1,5 +1,5 @@
-//! `reply ─▶ model`: the port to whoever writes replies, or embeds what was said. Behind it: which provider a name means, pools of keys, retries,
-//! deadlines, breakers and fallback; and one adapter, which alone knows the library that speaks to vendors.
+//! `reply ─▶ model`: the port to whoever writes replies, or embeds what was said. Behind it: which provider a name means, pools
+//! of keys, retries, deadlines, breakers and fallback; and one adapter, which alone knows the library that speaks to vendors.
 //!
 //! Until the first piece of text a failure moves on to the next key or provider, and nobody sees it. From then on
 //! nothing is retried and nobody is switched: a failure is the reply's.
