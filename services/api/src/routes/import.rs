@@ -7,6 +7,7 @@ use std::io::BufReader;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use domain::ids::ConversationId;
 use futures::StreamExt;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -19,7 +20,6 @@ use crate::files::Patience;
 use crate::portable::{self, Arriving, Budget, Stopped};
 use crate::problem::Problem;
 use coming::{Coming, Refused};
-use domain::ids::ConversationId;
 
 /// How many bytes a conversation may have: some are held in memory.
 const LARGEST_SESSION: usize = 32 << 20;

@@ -87,7 +87,7 @@ pub(super) struct ShownSession {
 }
 
 /// What a conversation is called in which nothing was said yet.
-const NAMELESS: &str = "New conversation";
+pub(super) const NAMELESS: &str = "New conversation";
 
 impl From<Conversation> for ShownSession {
     fn from(conversation: Conversation) -> Self {

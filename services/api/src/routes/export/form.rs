@@ -11,6 +11,7 @@ use serde_json::json;
 use store::StoreError;
 
 use crate::portable::{self, FORMAT, VERSION};
+use crate::routes::shown::NAMELESS;
 use crate::time::Time;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl Form {
             }
             Self::Markdown => {
                 let (began, ended) = (Time(kept.created_at), Time(kept.updated_at));
-                let name = kept.name.unwrap_or_else(|| "New conversation".to_owned());
+                let name = kept.name.unwrap_or_else(|| NAMELESS.to_owned());
                 let rule = if is_later { "\n---\n\n" } else { "" };
                 add(page, format_args!("{rule}# {}\n\n{began} to {ended}\n", one_line(&name)));
             }
