@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{Failure, Providers};
 use batch::Text;
-use turn::Turn;
+use turn::{Turn, backoff};
 
 /// Embeds what is said, where a provider's model is configured for it.
 #[derive(Debug)]
@@ -61,13 +61,22 @@ impl Embedder {
         if self.providers.embedding_model().is_none() {
             return;
         }
+        let mut failures = 0;
         while !shutdown.is_cancelled() {
-            match self.take_turn(&shutdown).await {
-                Ok(()) => {}
-                Err(EmbedError::PutOff) => tracing::debug!("messages are embedded later"),
-                Err(error) => tracing::warn!(cause = in_full(&error), "messages are not embedded for a moment"),
-            }
-            shutdown.run_until_cancelled(tokio::time::sleep(RETRY)).await;
+            let pause = match self.take_turn(&shutdown).await {
+                Ok(()) => RETRY,
+                Err(EmbedError::PutOff) => {
+                    tracing::debug!("messages are embedded later");
+                    RETRY
+                }
+                // What was paid for may be lost with it.
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(cause = in_full(&error), "messages are not embedded for a moment");
+                    RETRY + backoff(failures, fastrand::f64())
+                }
+            };
+            shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
     }
 

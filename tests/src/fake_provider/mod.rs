@@ -23,7 +23,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use embeddings::DIMENSION;
+pub use embeddings::{DIMENSION, NONSENSE};
 pub use script::{Script, Step, micros};
 use state::State;
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use store::{Position, ReadModel, embedders, fresh_id, on};
 use tests::app::Options;
 use tests::events::imported;
-use tests::fake_provider::{DIMENSION, Script, Step};
+use tests::fake_provider::{DIMENSION, NONSENSE, Script, Step};
 use tests::scribe::Scribe;
 use tests::stage::{PATIENCE, Play, Stage};
 use tests::{FakeProvider, Persona, TestApp, on_both_engines};
@@ -237,6 +237,22 @@ on_both_engines! {
         on.fake.until_asked(13).await;
         on.fake.always("embed", yes());
         on.until_embedded(6).await;
+    }
+
+    async fn what_always_fails_by_itself_stays_without_and_holds_up_nobody(stage: Stage) {
+        let fake = FakeProvider::start().await;
+        let (owner, room) = (fresh_id::<UserId>(), fresh_id::<ConversationId>());
+        let mut scribe = Scribe::new(&stage.log);
+        record(&mut scribe, &[started(room, owner, false)]).await;
+        let messages: Vec<MessageId> = (0..5).map(|_| fresh_id()).collect();
+        for (id, text) in messages.iter().zip(["one", "two", "three", "four", NONSENSE]) {
+            record(&mut scribe, &[posted(*id, room, owner, text)]).await;
+        }
+        let on = Embedding { app: TestApp::start(stage, options(&fake)).await, fake };
+        on.until_embedded(4).await;
+        assert_eq!(on.given().await, messages[..4]);
+        record(&mut scribe, &[posted(fresh_id(), room, owner, "five")]).await;
+        on.until_embedded(5).await;
     }
 
     async fn what_was_said_before_is_embedded_in_portions(stage: Stage) {

@@ -38,7 +38,7 @@ const CHECK: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many vectors are written at once.
 const AT_ONCE: usize = 8;
-/// From how many failures on a portion is only sent where a word gets through.
+/// From how many failures on a portion is only sent where a word gets through, and made smaller where it does.
 const WARY: u32 = 3;
 /// A text that nobody refuses: who does, takes none.
 const HARMLESS: &str = "hello";
@@ -111,10 +111,12 @@ impl<'a> Turn<'a> {
         self.shutdown.run_until_cancelled(sleep(pause)).await.ok_or(EmbedError::PutOff)
     }
 
-    /// Embeds those that are there and have no vector yet. What is refused is told from what is not by asking for less.
+    /// Embeds those that are there and have no vector yet. What is refused is told from what is not by asking for less; so is
+    /// what fails again and again, where a word gets through.
     async fn embed(&mut self, batch: &[Text], failures: u32) -> Result<(), EmbedError> {
         self.still_leads().await?;
-        if failures >= WARY {
+        let is_wary = failures >= WARY;
+        if is_wary {
             self.try_a_word().await?;
         }
         let mut left = vec![self.lacking(batch).await?];
@@ -124,11 +126,9 @@ impl<'a> Turn<'a> {
             }
             match self.ask(texts.iter().map(|text| text.content.clone()).collect()).await? {
                 Ok(vectors) => self.keep(texts, vectors).await?,
-                Err(Unembedded::Failed(failure)) => return Err(EmbedError::Provider(failure)),
-                Err(Unembedded::Refused(failure)) => {
-                    if self.ask(vec![HARMLESS.to_owned()]).await?.is_err() {
-                        return Err(EmbedError::Provider(failure));
-                    }
+                Err(Unembedded::Failed(failure)) if !is_wary => return Err(EmbedError::Provider(failure)),
+                Err(Unembedded::Failed(failure) | Unembedded::Refused(failure)) => {
+                    self.try_a_word().await.map_err(|_| EmbedError::Provider(failure.clone()))?;
                     left.extend(less(texts, &failure));
                 }
             }
@@ -194,7 +194,7 @@ impl<'a> Turn<'a> {
 }
 
 /// From half a second on, doubled for each failure so far, and up to half of it less.
-fn backoff(failures: u32, random: f64) -> Duration {
+pub(super) fn backoff(failures: u32, random: f64) -> Duration {
     const LEAST: Duration = Duration::from_millis(500);
     const MOST: Duration = Duration::from_mins(1);
     let doubled = LEAST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(MOST);
