@@ -51,5 +51,11 @@ begin
     if home is not null then
         execute format('alter table vectors alter column vector type %s.vector', home);
     end if;
+    -- The graph of neighbours: not of the built-in model's, whom a message would cost too much. Walks through it go on until they have
+    -- met enough of an owner's since the extension's 0.8.
+    if (select string_to_array(extversion, '.')::int[] >= '{0,8}' from pg_extension where extname = 'vector') then
+        execute format('create index vector_neighbours on vector_sketches using hnsw (sketch %s.bit_hamming_ops) '
+            'where model <> ''colloquy-hash-256''', home);
+    end if;
 end
 $$;

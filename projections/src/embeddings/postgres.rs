@@ -6,6 +6,7 @@ use store::bulk::{self, Column};
 use store::{PostgresDb, StoreError, Tx, on_tx};
 use uuid::Uuid;
 
+use super::MODEL;
 use super::apply::{Gone, Row};
 use super::query::{Near, Nearest, NearestError};
 use super::sketch::sketch;
@@ -81,41 +82,80 @@ pub(super) async fn remove(tx: &mut Tx, gone: Gone) -> Result<(), StoreError> {
 }
 
 /// How many are compared exactly: of all that are the owner's, those whose sketches are nearest. They are the same however
-/// far down a page is. An index of neighbours would cost more than all else: see ADR 8.
+/// far down a page is.
 const CANDIDATES: usize = 2_000;
+/// How many a walk from neighbour to neighbour keeps in sight. It goes on until there are enough of the owner's.
+const IN_SIGHT: u32 = 400;
+
+/// How candidates are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// None are: every vector is compared.
+    Exactly,
+    /// By all of the owner's sketches.
+    BySketches,
+    /// By the graph of neighbours, or by all sketches: what Postgres deems less work. There is none for the built-in model's:
+    /// see ADR 8.
+    ByNeighbours,
+}
 
 pub(super) async fn nearest(postgres: &PostgresDb, query: &Nearest<'_>) -> Result<Vec<Near>, NearestError> {
     let mut tx = postgres.begin().await?;
-    reach_extension(&mut tx).await?;
-    Ok(search(&mut tx, query).await?)
+    let extension = reach_extension(&mut tx).await?;
+    let sketch = sketch(query.vector);
+    // A conversation has an index of its own, and few messages.
+    let Some(sketch) = sketch.filter(|_| query.among.conversation.is_none()) else {
+        return Ok(search(&mut tx, query, Way::Exactly, None).await?);
+    };
+    if extension.has_neighbours && query.model != MODEL {
+        set_walk(&mut tx).await?;
+        let found = search(&mut tx, query, Way::ByNeighbours, Some(&sketch)).await?;
+        // A walk ends at some point, and may have met too few of this owner's.
+        if found.len() >= query.limit as usize {
+            return Ok(found);
+        }
+    }
+    Ok(search(&mut tx, query, Way::BySketches, Some(&sketch)).await?)
 }
 
 #[derive(FromRow)]
 struct Extension {
     schema: Option<String>,
     is_used: bool,
+    has_neighbours: bool,
 }
 
 /// Looks for the extension, and makes this transaction see it, wherever it is. Bits are compared by its 0.7 or later.
-async fn reach_extension(tx: &mut PgConnection) -> Result<(), NearestError> {
+async fn reach_extension(tx: &mut PgConnection) -> Result<Extension, NearestError> {
     let sql = "select (select extnamespace::regnamespace::text from pg_extension where extname = 'vector' \
                    and exists (select from pg_operator where oprname = '<~>' and oprnamespace = extnamespace)) as schema, \
-               atttypid <> 'real[]'::regtype as is_used \
+               atttypid <> 'real[]'::regtype as is_used, \
+               to_regclass('vector_neighbours') is not null as has_neighbours \
                from pg_attribute where attrelid = 'vectors'::regclass and attname = 'vector'";
     let extension: Extension = sqlx::query_as(sql).fetch_one(&mut *tx).await?;
-    let Some(schema) = extension.schema.filter(|_| extension.is_used) else {
+    let Some(schema) = extension.schema.as_ref().filter(|_| extension.is_used) else {
         return Err(NearestError::ExtensionMissing);
     };
     let path = "select set_config('search_path', current_setting('search_path') || ',' || $1, true)";
     sqlx::query(path).bind(schema).execute(tx).await?;
+    Ok(extension)
+}
+
+async fn set_walk(tx: &mut PgConnection) -> Result<(), StoreError> {
+    let settings =
+        "select set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', $1, true)";
+    sqlx::query(settings).bind(IN_SIGHT.to_string()).execute(tx).await?;
     Ok(())
 }
 
-async fn search(tx: &mut PgConnection, query: &Nearest<'_>) -> Result<Vec<Near>, StoreError> {
+async fn search(
+    tx: &mut PgConnection,
+    query: &Nearest<'_>,
+    way: Way,
+    sketch: Option<&str>,
+) -> Result<Vec<Near>, StoreError> {
     let among = query.among;
-    // A conversation has an index of its own, and few messages.
-    let sketch = sketch(query.vector).filter(|_| among.conversation.is_none());
-    let sql = statement(among, sketch.is_some());
+    let sql = statement(among, way);
     let finding = sqlx::query_as(&sql)
         .bind(Uuid::from(query.among.owner))
         .bind(query.model)
@@ -134,7 +174,7 @@ async fn search(tx: &mut PgConnection, query: &Nearest<'_>) -> Result<Vec<Near>,
 
 /// What is looked for is read once, and not for each row. Candidates are looked up one by one, whatever Postgres believes of
 /// tables that it has not counted yet.
-fn statement(among: &Among, is_sketched: bool) -> String {
+fn statement(among: &Among, way: Way) -> String {
     let favourite = "exists (select from vector_favourites where vector_favourites.conversation = among.conversation)";
     let wanted = format!(
         "owner = $1 and model = $2 and dimension = $3 and ({}) and ({}) and ({}) and ({}) and ({})",
@@ -144,17 +184,26 @@ fn statement(among: &Among, is_sketched: bool) -> String {
         either(among.until.is_some(), "created_at < $8", "$8::bigint is null"),
         either(among.favourite.is_some(), &format!("{favourite} = $9"), "$9::boolean is null"),
     );
-    let candidates = format!(
-        "(select position as place from vector_sketches as among where {wanted} \
-         order by sketch <~> (select $11::text::bit(1024)), position desc limit {CANDIDATES}) as candidates \
-         cross join lateral (select * from vectors \
-         where owner = $1 and model = $2 and position = place and dimension = $3 limit 1) as vectors"
+    let distance = "sketch <~> (select $11::text::bit(1024))";
+    let candidates = match way {
+        Way::Exactly => None,
+        Way::BySketches => Some(format!("{wanted} order by {distance}, position desc")),
+        // In the words of the index.
+        Way::ByNeighbours => Some(format!("{wanted} and model <> '{MODEL}' order by {distance}")),
+    };
+    let from = candidates.map_or_else(
+        || format!("vectors as among where {wanted} and $11::text is null"),
+        |candidates| {
+            format!(
+                "(select position as place from vector_sketches as among where {candidates} limit {CANDIDATES}) \
+                 as candidates cross join lateral (select * from vectors \
+                 where owner = $1 and model = $2 and position = place and dimension = $3 limit 1) as vectors"
+            )
+        },
     );
-    let all = format!("vectors as among where {wanted} and $11::text is null");
     format!(
         "select message, conversation, role, created_at, position, vector <=> (select $4::text::vector) as distance \
-         from {} order by distance, position desc limit $10",
-        either(is_sketched, &candidates, &all)
+         from {from} order by distance, position desc limit $10"
     )
 }
 

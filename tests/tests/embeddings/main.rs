@@ -5,6 +5,7 @@ mod bare;
 mod cast;
 mod http;
 mod meaning;
+mod neighbours;
 mod nodes;
 mod provided;
 mod rows;
