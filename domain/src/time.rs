@@ -26,6 +26,13 @@ impl Timestamp {
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
     }
+
+    /// How long to wait for a moment in whole seconds, at least one: who waits so long is not too early.
+    #[must_use]
+    pub fn seconds_until(self, later: Self) -> u32 {
+        let micros = later.0.saturating_sub(self.0).max(1);
+        u32::try_from(micros.saturating_add(999_999) / 1_000_000).unwrap_or(u32::MAX)
+    }
 }
 
 #[cfg(test)]
@@ -45,6 +52,17 @@ mod tests {
         assert_eq!(Timestamp::from_micros(5).plus_seconds(-2), Timestamp::from_micros(-1_999_995));
         assert_eq!(Timestamp::from_micros(5).plus_seconds(i64::MAX).as_micros(), i64::MAX);
         assert_eq!(Timestamp::from_micros(-5).plus_seconds(i64::MIN).as_micros(), i64::MIN);
+    }
+
+    #[test]
+    fn one_waits_whole_seconds_and_at_least_one() {
+        let now = Timestamp::from_micros(5);
+        for (micros, seconds) in
+            [(0, 1), (1, 1), (1_000_000, 1), (1_000_001, 2), (900_000_000, 900), (i64::MAX, u32::MAX)]
+        {
+            assert_eq!(now.seconds_until(Timestamp::from_micros(micros.saturating_add(5))), seconds);
+        }
+        assert_eq!(now.seconds_until(Timestamp::from_micros(0)), 1);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use domain::chat::reply::{Asked, Ending, FinishReason, Interruption, ReplyTo, Sa
 use domain::ids::{ClaimKind, ConversationId, MessageId, UserId};
 use domain::token::api_key::{ApiKey, ApiKeyEvent, NewKey};
 use domain::token::family::{Generation, Origin, RefuseReason, RevokeReason, Token, TokenEvent};
-use domain::token::notice::{Notice, NoticeEvent, SignInFailure};
+use domain::token::notice::{LimitKind, Notice, NoticeEvent, SignInFailure};
 use domain::user::claim::{Claim, ClaimEvent};
 use domain::user::{EndReason, Profile, Registration, User, UserEvent};
 use domain::values::{ConversationName, Digest, Embedding, MediaType, PasswordHash, Role, Scope, Vector};
@@ -126,7 +126,7 @@ fn api_keys(user: UserId) -> [ApiKeyEvent; 3] {
     ]
 }
 
-fn notices(user: UserId) -> [NoticeEvent; 5] {
+fn notices(user: UserId) -> [NoticeEvent; 6] {
     let identifier = "6c7f".to_owned();
     [
         NoticeEvent::SignInFailed { user: Some(user), identifier, reason: SignInFailure::WrongPassword },
@@ -134,6 +134,7 @@ fn notices(user: UserId) -> [NoticeEvent; 5] {
         NoticeEvent::AuditRead { by: user, of: Some(user), export: true },
         NoticeEvent::DataExported { by: user, conversation: MESSAGE.parse().ok() },
         NoticeEvent::SigningKeyRotated { kid: MESSAGE.to_owned() },
+        NoticeEvent::LimitReached { limit: LimitKind::User, user: Some(user), refused: u32::MAX },
     ]
 }
 
@@ -347,6 +348,7 @@ fn what_may_be_absent_is_written_as_null() {
         "/ConversationStarted/name",
         "/ConversationTitled/usage/cost_micros",
         "/DataExported/conversation",
+        "/LimitReached/user",
         "/MessageEmbedded/usage",
         "/MessageEmbedded/usage/cost_micros",
         "/MessageImported/rating",

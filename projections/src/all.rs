@@ -3,7 +3,7 @@
 use store::read_model::Home;
 use store::{ReadModel, StoreError};
 
-use crate::{Embeddings, History, Projection, Search, TokenActivity, Usage};
+use crate::{Embeddings, History, Projection, RateLimit, Search, TokenActivity, Usage};
 
 macro_rules! read_models {
     ($($name:ident: $projection:ty),+ $(,)?) => {
@@ -36,6 +36,7 @@ macro_rules! read_models {
 read_models! {
     embeddings: Embeddings,
     history: History,
+    rate_limit: RateLimit,
     search: Search,
     token_activity: TokenActivity,
     usage: Usage,

@@ -1,6 +1,7 @@
-//! `usage`: what replies cost, summed for each user, model and day.
+//! `usage`: what replies cost, summed for each user, model and day, and for each key and day.
 
 mod apply;
+mod keys;
 mod query;
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ use store::read_model::{Spec, Tables};
 use store::{StoreError, Tx};
 
 use crate::{Change, Projection};
-pub use query::{Days, days};
+pub use query::{Days, Payer, days, known};
 
 /// The read model of what replies cost.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ impl Projection for Usage {
     const PACE: Duration = Duration::from_millis(50);
 
     fn concerns(event: &Event) -> bool {
-        spent(event).is_some()
+        spent(event).is_some() || keys::concerns(event)
     }
 
     async fn apply(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreError> {

@@ -1,11 +1,12 @@
 //! The API in this process, on either engine, and the people who use it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use api::{
     AccessTokens, Algorithm, ApiKeys, App, BootstrapKey, Files, Followers, Imports, NewPasswords, Operator, OwnWrites,
-    Parts, Passwords, Patience, Place, RefreshTokens, Revocations, SecretKey, SigningKeys, Surface, Throttle,
-    TrustedProxies, UnknownTokens,
+    Parts, Passwords, Patience, Place, RateLimits, Rates, RefreshTokens, Revocations, SecretKey, SigningKeys, Surface,
+    Throttle, TrustedProxies, UnknownTokens,
 };
 use domain::limit::Rate;
 use domain::token::family::Lifetime;
@@ -14,12 +15,13 @@ use projections::ReadModels;
 use replies::{Context, Embedder, Live, ProviderConfig, Providers, ProvidersConfig, Replier, Titles};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use store::limits::Limits;
 use store::{Clock, Executor, Successors};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::FakeProvider;
-use crate::stage::{Play, Stage};
+use crate::stage::{PATIENCE, Play, Stage};
 
 /// A running API with everything behind it.
 pub struct TestApp {
@@ -27,6 +29,7 @@ pub struct TestApp {
     pub read_models: ReadModels,
     pub clock: Clock,
     pub files: Files,
+    pub limits: Limits,
     client: Client,
     address: SocketAddr,
     stop: CancellationToken,
@@ -43,6 +46,7 @@ pub struct Options {
     pub passwords: NewPasswords,
     /// `None` is off: tests sign in often.
     pub sign_in_rate: Option<Rate>,
+    pub rates: Rates,
     pub bootstrap_key: Option<BootstrapKey>,
     pub trusted_proxies: TrustedProxies,
     /// None: the rule bot answers.
@@ -60,6 +64,7 @@ impl Default for Options {
             algorithm: Algorithm::Hs256,
             passwords: NewPasswords::Compat,
             sign_in_rate: None,
+            rates: Rates::default(),
             bootstrap_key: None,
             trusted_proxies: TrustedProxies::default(),
             providers: ProvidersConfig::default(),
@@ -102,6 +107,7 @@ impl TestApp {
         let clock = Clock::manual(domain::Timestamp::from_micros(BEGINNING));
         let secret = SecretKey::try_from(SECRET.to_owned()).expect("long enough");
         let (db, stop) = (stage.log.db().clone(), CancellationToken::new());
+        let limits = Limits::open(&db, clock.clone()).await.expect("limits");
         let keys = SigningKeys::open(db.clone(), secret.clone(), options.algorithm, clock.now()).await;
         let keys = keys.expect("signing keys");
         let (revocations, from) = Revocations::begin(&stage.log, clock.now()).await.expect("the log is up");
@@ -126,7 +132,8 @@ impl TestApp {
             bootstrap_key: options.bootstrap_key,
             passwords: Passwords::default(),
             password_policy: options.passwords,
-            throttle: Throttle::new(db, options.sign_in_rate, secret.as_bytes()),
+            limits: RateLimits::new(limits.clone(), options.rates, stage.log.clone(), &read_models, clock.clone()),
+            throttle: Throttle::new(limits.clone(), options.sign_in_rate, secret.as_bytes()),
             unknown_tokens: UnknownTokens::default(),
             trusted_proxies: options.trusted_proxies,
             node: "test".to_owned(),
@@ -139,7 +146,7 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         tokio::spawn(api::run(app, Surface::All, listener, stop.clone()));
-        Self { stage, read_models, clock, files, client: Client::new(), address, stop }
+        Self { stage, read_models, clock, files, limits, client: Client::new(), address, stop }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -155,6 +162,17 @@ impl TestApp {
         for model in self.read_models.all() {
             self.stage.settle(model).await;
         }
+    }
+
+    /// Waits until something is so that comes beside an answer.
+    pub async fn until(&self, mut is_so: impl AsyncFnMut() -> bool) {
+        let come = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(10));
+            while !is_so().await {
+                tick.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, come).await.expect("it comes");
     }
 
     /// Registers somebody and signs them in.

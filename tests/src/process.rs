@@ -84,6 +84,14 @@ impl Builder {
         self
     }
 
+    /// Nobody has to come again later.
+    #[must_use]
+    pub fn unlimited(self) -> Self {
+        ["SERVICE", "USER", "IP", "SIGN_IN"]
+            .into_iter()
+            .fold(self, |it, limit| it.env(format!("RATE_LIMIT_{limit}"), "off"))
+    }
+
     #[must_use]
     pub fn data_dir(self, path: impl AsRef<Path>) -> Self {
         self.env("COLLOQUY_DATA", path.as_ref())

@@ -28,8 +28,7 @@ impl Service {
     /// Starts a node on a stage, with these settings beside what each engine needs; nobody is slowed down, and there is
     /// nobody but whom the test makes.
     pub async fn start(stage: Stage, settings: &[(&str, &str)]) -> Self {
-        let mut binary = stage.binary().env("SECRET_KEY", SECRET);
-        binary = binary.env("RATE_LIMIT_SIGN_IN", "off").env("COLLOQUY_DEV_ADMIN", "false");
+        let mut binary = stage.binary().unlimited().env("SECRET_KEY", SECRET).env("COLLOQUY_DEV_ADMIN", "false");
         if let Some(nats) = &stage.nats {
             binary = binary.env("NATS_URL", nats.url());
         }

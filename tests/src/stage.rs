@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nats::Bus;
-use projections::{Embeddings, History, Projection, ReadModels, SEARCH_PATH, Search, TokenActivity, Usage};
+use projections::{Embeddings, History, Projection, RateLimit, ReadModels, SEARCH_PATH, Search, TokenActivity, Usage};
 use projector::{State, Worker};
 use store::read_model::Home;
 use store::{Db, Durability, Lease, Log, PostgresDb, ReadModel, SqliteFile};
@@ -127,6 +127,10 @@ impl Stage {
         ReadModel::open(&self.home, History::SPEC).await.expect("the read model can be made")
     }
 
+    pub async fn rate_limit(&self) -> ReadModel {
+        ReadModel::open(&self.home, RateLimit::SPEC).await.expect("the read model can be made")
+    }
+
     pub async fn search(&self) -> ReadModel {
         ReadModel::open(&self.home, Search::SPEC).await.expect("the read model can be made")
     }
@@ -161,6 +165,7 @@ impl Stage {
         let states = [
             self.project_as::<Embeddings>(&models.embeddings),
             self.project_as::<History>(&models.history),
+            self.project_as::<RateLimit>(&models.rate_limit),
             self.project_as::<Search>(&models.search),
             self.project_as::<TokenActivity>(&models.token_activity),
             self.project_as::<Usage>(&models.usage),

@@ -79,9 +79,11 @@ const TABLE: &[(&str, &str, For)] = &[
     ("GET", "/api/v1/messages/{id}/stream", For::Users("chat:read")),
     ("POST", "/api/v1/messages/{id}/stop", For::Users("chat:write")),
     ("GET", "/api/v1/models", For::Users("chat:read")),
+    ("GET", "/api/v1/chat/rate-limit", For::Users("chat:read")),
     ("GET", "/api/v1/chat/history", For::Users("chat:read")),
     ("DELETE", "/api/v1/chat/history", For::Users("chat:write")),
     ("GET", "/api/v1/usage", For::Users("chat:read")),
+    ("GET", "/api/v1/usage/limits", For::Users("chat:read")),
 ];
 
 /// Somebody with some proof of who they are.

@@ -37,6 +37,10 @@ async fn a_wrong_setting_is_named_and_not_repeated() {
         ("REFRESH_TOKEN_LEEWAY_SECONDS", vec![]),
         ("AUTH_PASSWORD_POLICY", vec![]),
         ("RATE_LIMIT_SIGN_IN", vec![]),
+        ("BUDGET_USER_TOKENS", vec![]),
+        ("BUDGET_KEY_TOKENS", vec![]),
+        ("BUDGET_USER_COST", vec![]),
+        ("BUDGET_KEY_COST", vec![]),
         ("API_KEY", vec![]),
         ("TRUSTED_PROXIES", vec![]),
         ("COLLOQUY_DEV_ADMIN", vec![]),
@@ -63,6 +67,8 @@ async fn a_number_that_is_out_of_bounds_is_named() {
         ("REFRESH_TOKEN_LEEWAY_SECONDS", "61"),
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "0"),
         ("RATE_LIMIT_SIGN_IN", "0/minute"),
+        ("BUDGET_USER_TOKENS", "2.50/day"),
+        ("BUDGET_KEY_COST", "20/week"),
     ] {
         let output = Colloquy::builder().env(name, number).run(["serve"]).await;
         assert!(!output.status.success() && said(&output).contains(name), "{name}: {}", said(&output));

@@ -173,7 +173,7 @@ on_both_engines! {
         let ready = get("/ready").await.unwrap().json::<Value>().await.unwrap();
         assert_eq!((&ready["status"], &ready["degraded"]), (&json!("ready"), &json!([])));
         let caught_up = |name: &&str| json!({"name": name, "position": ready["head"], "lag": 0});
-        let all: Vec<_> = ["embeddings", "history", "search", "token_activity", "usage"].iter().map(caught_up).collect();
+        let all: Vec<_> = ["embeddings", "history", "rate_limit", "search", "token_activity", "usage"].iter().map(caught_up).collect();
         assert_eq!(ready["projections"], json!(all));
     }
 

@@ -4,17 +4,12 @@
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use tests::{Builder, Colloquy};
+use tests::Colloquy;
 use tokio::task::JoinSet;
 
 /// More than the threads that hash and their queue take.
 const SIGN_INS: usize = 600;
 const PASSWORD: &str = "Passw0rd!";
-
-fn unlimited() -> Builder {
-    let limits = ["RATE_LIMIT_SERVICE", "RATE_LIMIT_USER", "RATE_LIMIT_IP", "RATE_LIMIT_SIGN_IN"];
-    limits.into_iter().fold(Colloquy::builder(), |builder, limit| builder.env(limit, "off"))
-}
 
 /// The status, and whether it says when to come again.
 async fn sign_in(client: Client, url: String, email: &str, password: &str) -> (StatusCode, bool) {
@@ -49,7 +44,7 @@ async fn chat(client: &Client, url: &str, token: &str, posts: &mut usize) {
 
 #[tokio::test]
 async fn sign_ins_that_can_not_wait_are_refused_and_the_chat_goes_on() {
-    let node = unlimited().start().await;
+    let node = Colloquy::builder().unlimited().start().await;
     let (client, url) = (Client::new(), node.url());
     let token = register(&client, &url).await;
 

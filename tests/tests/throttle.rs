@@ -11,8 +11,8 @@ use futures::future::join_all;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde_json::json;
-use store::limits::{Kept, Limits};
-use store::{Db, Tx};
+use store::limits::{Limits, States};
+use store::{Clock, Db, Tx};
 use tests::app::Options;
 use tests::{Stage, TestApp, on_both_engines};
 
@@ -20,13 +20,22 @@ const SECRET: &[u8] = b"a secret that is good for tests alone";
 const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 const DAY: i64 = 86_400;
 
-fn throttle(db: Db, rate: &str) -> Throttle {
-    Throttle::new(db, Some(rate.parse::<Rate>().unwrap()), SECRET)
+async fn limits(db: &Db) -> Limits {
+    Limits::open(db, Clock::manual(NOW)).await.unwrap()
+}
+
+async fn throttle(db: &Db, rate: &str) -> Throttle {
+    Throttle::new(limits(db).await, Some(rate.parse::<Rate>().unwrap()), SECRET)
+}
+
+/// Where there is no limit.
+async fn off(db: &Db) -> Throttle {
+    Throttle::new(limits(db).await, None, SECRET)
 }
 
 /// Two nodes on one database.
-fn nodes(stage: &Stage, rate: &str) -> [Throttle; 2] {
-    [throttle(stage.log.db().clone(), rate), throttle(stage.another_db(), rate)]
+async fn nodes(stage: &Stage, rate: &str) -> [Throttle; 2] {
+    [throttle(stage.log.db(), rate).await, throttle(&stage.another_db(), rate).await]
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -75,9 +84,22 @@ async fn hold(db: &Db) -> Tx {
     }
 }
 
+fn owned<const N: usize>(keys: [&str; N]) -> Vec<String> {
+    keys.map(str::to_owned).to_vec()
+}
+
+fn add(states: &mut States<'_>, place: usize, more: &str, until: Timestamp) {
+    let before: String = states.get(place);
+    states.keep(place, before + more, until);
+}
+
+async fn read<const N: usize>(limits: &Limits, keys: [&str; N]) -> Vec<String> {
+    limits.look(&owned(keys), |states| (0..N).map(|place| states.get(place)).collect()).await.unwrap()
+}
+
 on_both_engines! {
     async fn an_address_has_its_rate_over_all_nodes_however_many_try_at_once(stage: Stage) {
-        let nodes = nodes(&stage, "10/minute");
+        let nodes = nodes(&stage, "10/minute").await;
         let names: Vec<String> = (0..60).map(|number| format!("user {number}")).collect();
         let attempts = names.iter().zip(nodes.iter().cycle()).map(|(name, node)| fail(node, "10.0.0.1", name.as_str(), NOW));
         let outcomes = join_all(attempts).await;
@@ -91,7 +113,7 @@ on_both_engines! {
     }
 
     async fn a_name_has_five_free_failures_over_all_nodes_however_many_try_at_once(stage: Stage) {
-        let nodes = nodes(&stage, "1000/minute");
+        let nodes = nodes(&stage, "1000/minute").await;
         let ips: Vec<String> = (1..=40).map(|number| format!("10.0.0.{number}")).collect();
         let attempts = ips.iter().zip(nodes.iter().cycle()).map(|(ip, node)| fail(node, ip, "ann@example.org", NOW));
         let outcomes = join_all(attempts).await;
@@ -101,7 +123,7 @@ on_both_engines! {
     }
 
     async fn each_wait_is_twice_the_one_before_up_to_a_quarter_of_an_hour(stage: Stage) {
-        let [one, other] = nodes(&stage, "1000/minute");
+        let [one, other] = nodes(&stage, "1000/minute").await;
         let mut now = NOW;
         for wait in [0, 0, 0, 0, 0, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900] {
             assert_eq!(fail(&one, "10.0.0.1", "ann", now).await, Ok(()));
@@ -113,7 +135,7 @@ on_both_engines! {
     }
 
     async fn who_signs_in_starts_anew(stage: Stage) {
-        let [one, other] = nodes(&stage, "1000/minute");
+        let [one, other] = nodes(&stage, "1000/minute").await;
         for _ in 0..3 {
             for _ in 0..Backoff::FREE {
                 assert_eq!(fail(&one, "10.0.0.1", "ann", NOW).await, Ok(()));
@@ -123,7 +145,7 @@ on_both_engines! {
     }
 
     async fn a_stranger_locks_nobody_out_of_an_address_that_they_have_signed_in_from(stage: Stage) {
-        let [one, other] = nodes(&stage, "1000/minute");
+        let [one, other] = nodes(&stage, "1000/minute").await;
         succeed(&one, "10.0.0.1", "ann", NOW).await;
         lock_out(&one, "10.9.9.9", "ann", NOW).await;
         assert_eq!(fail(&other, "10.0.0.2", "ann", NOW).await, Err(2), "a new address of hers waits like everybody");
@@ -136,7 +158,7 @@ on_both_engines! {
     }
 
     async fn an_address_is_known_for_thirty_days(stage: Stage) {
-        let [one, _] = nodes(&stage, "1000/minute");
+        let [one, _] = nodes(&stage, "1000/minute").await;
         succeed(&one, "10.0.0.1", "ann", NOW).await;
         for (days, known) in [(29, true), (30, false)] {
             lock_out(&one, "10.9.9.9", "ann", at(days * DAY)).await;
@@ -145,7 +167,7 @@ on_both_engines! {
     }
 
     async fn what_is_refused_counts_nowhere(stage: Stage) {
-        let [one, _] = nodes(&stage, "7/minute");
+        let [one, _] = nodes(&stage, "7/minute").await;
         lock_out(&one, "10.0.0.1", "ann", NOW).await;
         for _ in 0..5 {
             assert_eq!(fail(&one, "10.0.0.1", "ann", NOW).await, Err(2));
@@ -163,7 +185,7 @@ on_both_engines! {
     }
 
     async fn without_an_address_the_name_counts(stage: Stage) {
-        let [one, _] = nodes(&stage, "1/minute");
+        let [one, _] = nodes(&stage, "1/minute").await;
         for _ in 0..=Backoff::FREE {
             assert!(matches!(one.admit(None, "ann", NOW).await.unwrap(), Admission::Admitted(_)));
         }
@@ -172,7 +194,7 @@ on_both_engines! {
     }
 
     async fn guesses_at_an_account_and_under_a_name_that_reads_like_its_id_count_apart(stage: Stage) {
-        let [one, other] = nodes(&stage, "1000/minute");
+        let [one, other] = nodes(&stage, "1000/minute").await;
         let victim = UserId::from(uuid::Uuid::from_u128(7));
         let namesake = victim.to_string();
         lock_out(&one, "10.0.0.1", victim, NOW).await;
@@ -191,17 +213,17 @@ on_both_engines! {
     }
 
     async fn what_was_no_guess_is_withdrawn_from_the_name_and_not_from_the_address(stage: Stage) {
-        let [one, other] = nodes(&stage, "20/minute");
+        let [one, other] = nodes(&stage, "20/minute").await;
         for _ in 0..8 {
             let ticket = begin(&one, "10.0.0.1", "ann", NOW).await;
-            other.withdraw(ticket, NOW).await.unwrap();
+            other.withdraw(ticket).await.unwrap();
         }
         lock_out(&one, "10.0.0.1", "ann", NOW).await;
         // Nor does one wait for what was withdrawn when it would have cost a wait.
         for _ in 0..3 {
             let ticket = begin(&one, "10.0.0.1", "ann", at(2)).await;
             assert_eq!(fail(&one, "10.0.0.1", "ann", at(2)).await, Err(4));
-            one.withdraw(ticket, at(3)).await.unwrap();
+            one.withdraw(ticket).await.unwrap();
         }
         assert_eq!(fail(&one, "10.0.0.1", "ann", at(3)).await, Ok(()));
         assert_eq!(fail(&one, "10.0.0.1", "ann", at(3)).await, Err(4));
@@ -213,18 +235,18 @@ on_both_engines! {
     }
 
     async fn what_is_withdrawn_after_somebody_signed_in_changes_nothing(stage: Stage) {
-        let [one, other] = nodes(&stage, "1000/minute");
+        let [one, other] = nodes(&stage, "1000/minute").await;
         let ticket = begin(&one, "10.0.0.1", "ann", NOW).await;
         succeed(&other, "10.0.0.1", "ann", NOW).await;
-        one.withdraw(ticket, NOW).await.unwrap();
+        one.withdraw(ticket).await.unwrap();
         lock_out(&other, "10.0.0.2", "ann", NOW).await;
-        let off = Throttle::new(stage.another_db(), None, SECRET);
-        off.withdraw(begin(&off, "10.0.0.2", "ann", NOW).await, NOW).await.unwrap();
+        let off = off(&stage.another_db()).await;
+        off.withdraw(begin(&off, "10.0.0.2", "ann", NOW).await).await.unwrap();
         assert_eq!(fail(&other, "10.0.0.2", "ann", NOW).await, Err(2));
     }
 
     async fn an_address_registers_at_its_rate_over_all_nodes_and_signs_in_apart(stage: Stage) {
-        let nodes = nodes(&stage, "3/minute");
+        let nodes = nodes(&stage, "3/minute").await;
         let register = async |node: &Throttle, ip, now| node.admit_registration(ip, now).await.unwrap();
         let attempts = nodes.iter().cycle().take(12).map(|node| register(node, Some("10.0.0.1"), NOW));
         let outcomes = join_all(attempts).await;
@@ -239,7 +261,7 @@ on_both_engines! {
             assert_eq!(fail(&one, "10.0.0.1", "ann", NOW).await, Ok(()));
         }
         assert_eq!(register(&other, Some("2001:db8::2"), NOW).await, Err(60), "it is the same network");
-        let off = Throttle::new(stage.another_db(), None, SECRET);
+        let off = off(&stage.another_db()).await;
         for _ in 0..9 {
             assert_eq!(register(&one, None, NOW).await, Ok(()));
             assert_eq!(register(&off, Some("10.0.0.1"), NOW).await, Ok(()));
@@ -247,7 +269,7 @@ on_both_engines! {
     }
 
     async fn who_is_refused_waits_for_nobody_and_writes_nothing(stage: Stage) {
-        let [one, other] = nodes(&stage, "6/minute");
+        let [one, other] = nodes(&stage, "6/minute").await;
         lock_out(&one, "10.0.0.1", "ann", NOW).await;
         for _ in 0..6 {
             assert_eq!(one.admit_registration(Some("10.0.0.1"), NOW).await.unwrap(), Ok(()));
@@ -264,58 +286,84 @@ on_both_engines! {
     }
 
     async fn off_admits_all_and_remembers_nothing(stage: Stage) {
-        let off = Throttle::new(stage.log.db().clone(), None, SECRET);
+        let off = off(stage.log.db()).await;
         for _ in 0..100 {
             assert_eq!(fail(&off, "10.0.0.1", "ann", NOW).await, Ok(()));
         }
         succeed(&off, "10.0.0.1", "ann", NOW).await;
-        assert_eq!(off.identifier(" Ann "), throttle(stage.another_db(), "1").identifier("ann"));
+        assert_eq!(off.identifier(" Ann "), throttle(&stage.another_db(), "1").await.identifier("ann"));
         assert_eq!(off.identifier("ann").len(), 32);
         assert_ne!(off.identifier("ann"), off.identifier("bob"));
-        assert_ne!(off.identifier("ann"), Throttle::new(stage.another_db(), None, b"another").identifier("ann"));
-        assert!(!Limits::new(stage.another_db()).knows(&off.identifier("ann"), "10.0.0.1", NOW).await.unwrap());
+        assert_ne!(off.identifier("ann"), Throttle::new(limits(&stage.another_db()).await, None, b"another").identifier("ann"));
+        assert!(!limits(&stage.another_db()).await.knows(&off.identifier("ann"), "10.0.0.1", NOW).await.unwrap());
     }
 
     async fn decisions_on_the_same_limits_lose_nothing_whatever_their_order(stage: Stage) {
-        let nodes: Vec<Limits> = (0..4).map(|_| Limits::new(stage.another_db())).collect();
-        let count = |states: &[String]| {
-            let next = |state: &String| Kept { state: format!("{state}x"), expires_at: at(60) };
-            Ok::<_, ()>(((), states.iter().map(next).collect()))
-        };
-        let decisions = (0..80).zip(nodes.iter().cycle()).map(|(number, node)| async move {
+        let nodes: Vec<Limits> = join_all((0..4).map(async |_| limits(&stage.another_db()).await)).await;
+        let decisions = (0..80).zip(nodes.iter().cycle()).map(|(number, node)| {
             let keys = if number % 2 == 0 { ["a", "b"] } else { ["b", "a"] };
-            node.decide(&keys, NOW, count).await.unwrap()
+            node.decide(owned(keys), |states| (0..2).for_each(|place| add(states, place, "x", at(60))))
         });
-        assert_eq!(join_all(decisions).await, vec![Ok(()); 80]);
-        let read = |states: &[String]| Err::<((), Vec<Kept>), _>(states.to_vec());
-        assert_eq!(nodes.first().unwrap().decide(&["b", "a"], NOW, read).await.unwrap(), Err(vec!["x".repeat(80); 2]));
+        assert!(join_all(decisions).await.into_iter().all(|decided| decided.is_ok()));
+        assert_eq!(read(nodes.first().unwrap(), ["b", "a"]).await, ["x".repeat(80), "x".repeat(80)]);
+    }
+
+    async fn what_one_rule_keeps_the_next_one_reads_and_what_none_keeps_is_not(stage: Stage) {
+        let limits = limits(&stage.another_db()).await;
+        let counts = (0..50).map(|number| {
+            limits.decide(owned(["a", "b"]), move |states| {
+                let before: String = states.get(0);
+                states.keep(0, format!("{before}x"), at(60));
+                assert_eq!(states.get::<String>(0).len(), before.len() + 1);
+                if number % 2 == 0 {
+                    add(states, 1, "y", at(60));
+                }
+                before.len()
+            })
+        });
+        let counts: Vec<usize> = join_all(counts).await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(counts, (0..50).collect::<Vec<_>>(), "in the order in which they came");
+        assert_eq!(read(&limits, ["a", "b"]).await, ["x".repeat(50), "y".repeat(25)]);
     }
 
     async fn what_has_expired_is_forgotten_and_nothing_else(stage: Stage) {
-        let limits = Limits::new(stage.another_db());
-        let keep = |seconds| move |_: &[String]| Ok::<_, ()>(((), vec![Kept { state: "x".to_owned(), expires_at: at(seconds) }]));
-        limits.decide(&["old"], NOW, keep(10)).await.unwrap().unwrap();
-        limits.decide(&["new"], NOW, keep(11)).await.unwrap().unwrap();
-        limits.clear("none", "ann", Some("10.0.0.1"), at(10)).await.unwrap();
-        limits.clear("none", "ann", Some("10.0.0.2"), at(11)).await.unwrap();
-        limits.forget(at(10)).await.unwrap();
-        let read = |states: &[String]| Err::<((), Vec<Kept>), _>(states.to_vec());
-        let states = limits.decide(&["old", "new"], NOW, read).await.unwrap().unwrap_err();
-        assert_eq!(states, ["", "x"]);
+        let limits = limits(&stage.another_db()).await;
+        limits.decide(owned(["old", "new"]), |states| {
+            add(states, 0, "x", at(30));
+            add(states, 1, "x", at(31));
+        }).await.unwrap();
+        limits.clear("none", "ann", Some("10.0.0.1"), at(30)).await.unwrap();
+        limits.clear("none", "ann", Some("10.0.0.2"), at(31)).await.unwrap();
+        limits.forget(at(30)).await.unwrap();
+        assert_eq!(read(&limits, ["old", "new"]).await, ["", "x"]);
         assert!(!limits.knows("ann", "10.0.0.1", NOW).await.unwrap());
         assert!(limits.knows("ann", "10.0.0.2", NOW).await.unwrap());
     }
 
     async fn a_process_forgets_what_has_expired_now_and_then(stage: Stage) {
-        let limits = Limits::new(stage.another_db());
-        let keep = |_: &[String]| Ok::<_, ()>(((), vec![Kept { state: "x".to_owned(), expires_at: at(10) }]));
-        let read = |states: &[String]| Err::<((), Vec<Kept>), _>(states.to_vec());
-        limits.decide(&["old"], NOW, keep).await.unwrap().unwrap();
-        assert_eq!(limits.decide(&["old"], NOW, read).await.unwrap(), Err(vec!["x".to_owned()]));
+        let clock = Clock::manual(NOW);
+        let limits = Limits::open(&stage.another_db(), clock.clone()).await.unwrap();
+        limits.decide(owned(["old"]), |states| add(states, 0, "x", at(30))).await.unwrap();
+        assert_eq!(read(&limits, ["old"]).await, ["x"]);
+        clock.advance(30);
         for _ in 0..256 {
-            limits.decide(&["other"], at(20), keep).await.unwrap().unwrap();
+            limits.decide(owned(["other"]), |states| add(states, 0, "x", at(60))).await.unwrap();
         }
-        assert_eq!(limits.decide(&["old"], NOW, read).await.unwrap(), Err(vec![String::new()]));
+        // It is forgotten after these were answered.
+        limits.decide(owned(["other"]), |_| ()).await.unwrap();
+        assert_eq!(read(&limits, ["old"]).await, [""]);
+    }
+
+    async fn a_state_may_be_lost_where_its_table_is_newer(stage: Stage) {
+        let limits = limits(&stage.another_db()).await;
+        let lost = |since| limits.decide(owned(["old", "new"]), move |states| [0, 1].map(|place| states.may_be_lost(place, since)));
+        assert_eq!(lost(at(-1)).await.unwrap(), [true, true]);
+        assert_eq!(lost(NOW).await.unwrap(), [false, false], "there was a table then");
+        limits.decide(owned(["old"]), |states| add(states, 0, "x", at(10))).await.unwrap();
+        assert_eq!(lost(at(-1)).await.unwrap(), [false, true]);
+        let keys = owned(["old", "new"]);
+        let looked = limits.look(&keys, |states| [0, 1].map(|place| states.may_be_lost(place, at(-1)))).await;
+        assert_eq!(looked.unwrap(), [false, true]);
     }
 }
 

@@ -1,54 +1,137 @@
 //! A sliding window: never more than the limit in any of them, and never a refusal while there were fewer.
+//!
+//! Exact to the microsecond where a window takes a thousand or fewer. Of one that takes more, what comes within the same
+//! hundredth of it is counted as if it had come with its last: never too many, and a place is free again a hundredth late.
 
 use serde::{Deserialize, Serialize};
 
 use super::Rate;
 use crate::Timestamp;
 
-/// When something was admitted lately, oldest first.
+/// What was admitted lately, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(into = "Vec<i64>", from = "Vec<i64>")]
 pub struct Window {
-    times: Vec<Timestamp>,
+    runs: Vec<Run>,
+}
+
+/// So many at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    at: Timestamp,
+    count: usize,
 }
 
 /// By how much the clocks of nodes may differ: so much longer is a time remembered than its window lasts.
 const SKEW_SECONDS: i64 = 5;
+/// How many a window may take whose every microsecond counts; and how finely one that takes more is divided.
+const EXACT: usize = 1_000;
+const PARTS: i64 = 100;
 
 impl Window {
+    /// A window of what is known to have been admitted, each time with how many.
+    #[must_use]
+    pub fn of(mut admitted: Vec<(Timestamp, u32)>) -> Self {
+        admitted.sort_unstable();
+        Self { runs: admitted.into_iter().map(|(at, count)| Run { at, count: count as usize }).collect() }
+    }
+
     /// Admits one more, or says when the next one would be.
     pub fn admit(&mut self, now: Timestamp, rate: Rate) -> Result<(), Timestamp> {
-        let seconds = i64::from(rate.seconds());
-        self.times.retain(|time| time.plus_seconds(seconds + SKEW_SECONDS) > now);
-        // Another node's clock may be ahead of this one's.
-        let counted: Vec<Timestamp> = self.counted(now, rate).collect();
-        let first_to_go = counted.len().checked_sub(rate.most()).and_then(|at| counted.get(at));
-        if let Some(first_to_go) = first_to_go {
-            return Err(first_to_go.plus_seconds(seconds));
+        if let Some(until) = self.blocked_until(now, rate) {
+            return Err(until);
         }
-        let at = self.times.partition_point(|time| *time <= now);
-        self.times.insert(at, now);
+        let remembered = i64::from(rate.seconds()) + SKEW_SECONDS;
+        self.runs.retain(|run| run.at.plus_seconds(remembered) > now);
+        // Another node's clock may be ahead of this one's.
+        let place = self.runs.partition_point(|run| run.at <= now);
+        match place.checked_sub(1).and_then(|before| self.runs.get_mut(before)) {
+            Some(run) if part(run.at, rate) == part(now, rate) => *run = Run { at: now, count: run.count + 1 },
+            Some(_) | None => self.runs.insert(place, Run { at: now, count: 1 }),
+        }
         Ok(())
+    }
+
+    /// When the next one would be admitted, where none is now.
+    #[must_use]
+    pub fn blocked_until(&self, now: Timestamp, rate: Rate) -> Option<Timestamp> {
+        let used = self.used(now, rate);
+        let mut left = used.checked_sub(rate.most())? + 1;
+        self.counted(now, rate).find_map(|run| {
+            left = left.saturating_sub(run.count);
+            (left == 0).then(|| run.at.plus_seconds(rate.seconds().into()))
+        })
+    }
+
+    /// Takes back one that was admitted at that moment, or shortly before the next one.
+    pub fn withdraw(&mut self, admitted: Timestamp) {
+        if let Some(place) = self.runs.iter().position(|run| run.at >= admitted)
+            && let Some(run) = self.runs.get_mut(place)
+        {
+            run.count -= 1;
+            if run.count == 0 {
+                self.runs.remove(place);
+            }
+        }
     }
 
     /// How many count at a moment.
     #[must_use]
     pub fn used(&self, now: Timestamp, rate: Rate) -> usize {
-        self.counted(now, rate).count()
+        self.counted(now, rate).map(|run| run.count).sum()
     }
 
-    fn counted(&self, now: Timestamp, rate: Rate) -> impl Iterator<Item = Timestamp> {
+    /// When one fewer will count than does now; `None` where none does.
+    #[must_use]
+    pub fn eases_at(&self, now: Timestamp, rate: Rate) -> Option<Timestamp> {
+        self.counted(now, rate).next().map(|run| run.at.plus_seconds(rate.seconds().into()))
+    }
+
+    fn counted(&self, now: Timestamp, rate: Rate) -> impl Iterator<Item = Run> {
         let seconds = i64::from(rate.seconds());
-        let near = move |time: &Timestamp| time.plus_seconds(seconds) > now && now.plus_seconds(seconds) > *time;
-        self.times.iter().copied().filter(near)
+        let near = move |run: &Run| run.at.plus_seconds(seconds) > now && now.plus_seconds(seconds) > run.at;
+        self.runs.iter().copied().filter(near)
     }
 
     /// When nothing in it counts any more.
     #[must_use]
     pub fn expires_at(&self, rate: Rate) -> Timestamp {
-        self.times
+        self.runs
             .last()
-            .map_or(Timestamp::default(), |last| last.plus_seconds(i64::from(rate.seconds()) + SKEW_SECONDS))
+            .map_or(Timestamp::default(), |last| last.at.plus_seconds(i64::from(rate.seconds()) + SKEW_SECONDS))
+    }
+}
+
+/// In which part of time a moment lies, where a window is divided into parts; else each microsecond is one.
+fn part(at: Timestamp, rate: Rate) -> i64 {
+    let parts_of = if rate.most() > EXACT { i64::from(rate.seconds()) * 1_000_000 / PARTS } else { 1 };
+    at.as_micros().div_euclid(parts_of)
+}
+
+/// How it is kept: each run as how long it came after the one before, in microseconds, and how many it is.
+impl From<Window> for Vec<i64> {
+    fn from(window: Window) -> Self {
+        let mut before = 0;
+        let step = |run: Run| {
+            let step = run.at.as_micros() - before;
+            before = run.at.as_micros();
+            [step, i64::try_from(run.count).unwrap_or(i64::MAX)]
+        };
+        window.runs.into_iter().flat_map(step).collect()
+    }
+}
+
+/// Whatever was not kept so counts nothing.
+impl From<Vec<i64>> for Window {
+    fn from(kept: Vec<i64>) -> Self {
+        let (pairs, _) = kept.as_chunks::<2>();
+        let mut at = 0_i64;
+        let runs = pairs.iter().filter_map(|[step, count]| {
+            at = at.saturating_add(*step);
+            let count = usize::try_from(*count).ok().filter(|count| *count > 0)?;
+            Some(Run { at: Timestamp::from_micros(at), count })
+        });
+        Self { runs: runs.collect() }
     }
 }
 
@@ -105,7 +188,40 @@ mod tests {
         assert_eq!(window.admit(NOW, rate), Ok(()));
         assert_eq!(window.expires_at(rate), NOW.plus_seconds(6));
         let kept = serde_json::to_string(&window).unwrap();
-        assert_eq!(kept, "[1700000000000000]");
+        assert_eq!(kept, "[1700000000000000,1]");
         assert_eq!(serde_json::from_str::<Window>(&kept).unwrap(), window);
+    }
+
+    #[test]
+    fn what_is_withdrawn_counts_no_more() {
+        let (mut window, rate) = (Window::default(), rate("3/minute"));
+        for micros in [0, 0, 10] {
+            assert_eq!(window.admit(at(micros), rate), Ok(()));
+        }
+        window.withdraw(at(0));
+        assert_eq!(window.used(at(10), rate), 2);
+        assert_eq!(window.admit(at(20), rate), Ok(()));
+        assert_eq!(window.admit(at(20), rate), Err(at(60_000_000)));
+        window.withdraw(at(30));
+        assert_eq!(window.used(at(30), rate), 3, "there was none");
+    }
+
+    #[test]
+    fn it_can_be_made_of_what_is_known() {
+        let rate = rate("5/minute");
+        let window = Window::of(vec![(at(10), 2), (at(-70_000_000), 9), (at(0), 1)]);
+        assert_eq!((window.used(at(20), rate), window.eases_at(at(20), rate)), (3, Some(at(60_000_000))));
+        assert_eq!(Window::default().eases_at(NOW, rate), None);
+    }
+
+    #[test]
+    fn a_large_window_is_small() {
+        let (mut window, rate) = (Window::default(), rate("1000000/minute"));
+        for step in 0..20_000 {
+            assert_eq!(window.admit(at(step * 5_000), rate), Ok(()));
+        }
+        let used = window.used(at(99_999_999), rate);
+        assert!((12_000..12_120).contains(&used), "{used}: a part is counted to its end");
+        assert!(window.runs.len() < 110, "{}", window.runs.len());
     }
 }

@@ -21,6 +21,9 @@ pub enum NoticeEvent {
     DataExported { by: UserId, conversation: Option<ConversationId> },
     /// The service signs with another key from now on.
     SigningKeyRotated { kid: String },
+    /// Somebody asked more often than a limit allows. A sample: one for each key and window, with how many were refused
+    /// since the last one of that key, this one included.
+    LimitReached { limit: LimitKind, user: Option<UserId>, refused: u32 },
 }
 
 events!(NoticeEvent {
@@ -29,6 +32,7 @@ events!(NoticeEvent {
     AuditRead = "1",
     DataExported = "1",
     SigningKeyRotated = "1",
+    LimitReached = "1",
 });
 
 words! {
@@ -36,6 +40,18 @@ words! {
         UnknownUser = "unknown_user",
         WrongPassword = "wrong_password",
         Disabled = "disabled",
+    }
+}
+
+words! {
+    /// What a limit counts by.
+    LimitKind {
+        Service = "service",
+        User = "user",
+        Address = "address",
+        SignIn = "sign_in",
+        Registration = "registration",
+        Budget = "budget",
     }
 }
 

@@ -10,7 +10,7 @@ use domain::chat::reply::{Asked, Ending, FinishReason, Interruption, ReplyTo, Sa
 use domain::ids::ClaimKind;
 use domain::token::api_key::{ApiKey, ApiKeyCommand, NewKey};
 use domain::token::family::{Lifetime, Origin, Presented, RevokeReason, Token, TokenCommand};
-use domain::token::notice::{Notice, NoticeEvent, SignInFailure};
+use domain::token::notice::{LimitKind, Notice, NoticeEvent, SignInFailure};
 use domain::user::claim::{Claim, ClaimCommand};
 use domain::user::{Profile, Registration, User, UserCommand};
 use domain::values::{Digest, Embedding, MediaType, PasswordHash, Role, Scope, Vector};
@@ -140,9 +140,12 @@ pub fn notice() -> impl Strategy<Value = Commands<Notice>> {
     let failed = (of(few()), any::<String>(), select(SignInFailure::ALL))
         .prop_map(|(user, identifier, reason)| NoticeEvent::SignInFailed { user, identifier, reason });
     let read = (few(), of(few()), any::<bool>()).prop_map(|(by, of, export)| NoticeEvent::AuditRead { by, of, export });
+    let limited = (select(LimitKind::ALL), of(few()), any::<u32>())
+        .prop_map(|(limit, user, refused)| NoticeEvent::LimitReached { limit, user, refused });
     some::<Notice>(prop_oneof![
         failed,
         read,
+        limited,
         (few(), of(few())).prop_map(|(by, conversation)| NoticeEvent::DataExported { by, conversation }),
         any::<bool>().prop_map(|well_formed| NoticeEvent::UnknownTokenPresented { well_formed }),
         any::<String>().prop_map(|kid| NoticeEvent::SigningKeyRotated { kid }),

@@ -112,5 +112,8 @@ fn notice(event: &NoticeEvent) -> Description {
             Description::of(Kind::DataExported, Some(*by)).because(what)
         }
         NoticeEvent::SigningKeyRotated { kid } => Description::of(Kind::SigningKeyRotated, None).because(kid.as_str()),
+        NoticeEvent::LimitReached { limit, user, refused: _ } => {
+            Description::of(Kind::LimitReached, *user).because(limit.as_str())
+        }
     }
 }

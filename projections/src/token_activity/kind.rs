@@ -29,6 +29,7 @@ words! {
         SigningKeyRotated = "signing_key_rotated",
         AuditRead = "audit_read",
         DataExported = "data_exported",
+        LimitReached = "limit_reached",
     }
 }
 
@@ -47,7 +48,9 @@ impl Kind {
     #[must_use]
     pub const fn outcome(self) -> Outcome {
         match self {
-            Self::SignInFailed | Self::TokenReused | Self::TokenRefused | Self::UnknownToken => Outcome::Refused,
+            Self::SignInFailed | Self::TokenReused | Self::TokenRefused | Self::UnknownToken | Self::LimitReached => {
+                Outcome::Refused
+            }
             Self::TokenAnomaly => Outcome::Suspicious,
             Self::Registered
             | Self::ProfileChanged

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use domain::ids::UserId;
+use domain::limit::day_of;
 use store::bulk::{self, Column};
 use store::{StoreError, Tx};
 use uuid::Uuid;
 
-use super::{Sums, spent};
+use super::{Sums, keys, spent};
 use crate::Change;
 
-const SECONDS_OF_DAY: i64 = 86_400;
 /// How much of a model's name is kept, in characters: an index takes no long ones, and a provider may say anything.
 const LONGEST_MODEL: usize = 200;
 
@@ -21,10 +21,10 @@ pub(super) async fn apply(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreEr
     let mut fold = Fold::new();
     for change in changes {
         let Some((owner, model, sums)) = spent(&change.event) else { continue };
-        let day = change.at.as_seconds().div_euclid(SECONDS_OF_DAY);
-        fold.entry((owner, day, kept(model))).or_default().add(sums);
+        fold.entry((owner, day_of(change.at), kept(model))).or_default().add(sums);
     }
-    bulk::execute(tx, ADD, &columns(&fold)).await
+    bulk::execute(tx, ADD, &columns(&fold)).await?;
+    keys::apply(tx, changes).await
 }
 
 /// What the table keeps of a name; Postgres has no place for a null character.

@@ -4,22 +4,26 @@ use std::sync::Arc;
 
 use domain::Metadata;
 use domain::ids::{TokenId, UserId};
+use domain::limit::Rate;
+use domain::token::notice::{LimitKind, NoticeEvent};
 use domain::values::PasswordPolicy;
 use nats::Bus;
 use projections::ReadModels;
 use projector::State;
 use replies::{Live, Providers};
-use store::{Clock, Executor, Log};
+use store::{Clock, Command, Done, Executor, Log};
 use tokio::sync::watch;
 
 use crate::api_keys::{ApiKeys, BootstrapKey};
+use crate::caller::Caller;
 use crate::client_address::TrustedProxies;
-use crate::commands::Standing;
+use crate::commands::{NoteOnce, Standing};
 use crate::files::Files;
 use crate::imports::Imports;
+use crate::limits::{Asker, Asks, Exceeded, RateLimits, Refused, Sample};
 use crate::own_writes::OwnWrites;
 use crate::passwords::Passwords;
-use crate::problem::Problem;
+use crate::problem::{LimitProblem, Problem};
 use crate::throttle::{Admission, Guess, Throttle, Ticket};
 use crate::tokens::{AccessTokens, RefreshTokens, Revocations};
 use crate::unknown_tokens::UnknownTokens;
@@ -45,6 +49,7 @@ pub struct Parts {
     pub passwords: Passwords,
     pub password_policy: NewPasswords,
     pub throttle: Throttle,
+    pub limits: RateLimits,
     pub unknown_tokens: UnknownTokens,
     pub trusted_proxies: TrustedProxies,
     /// How this process calls itself in the log.
@@ -109,8 +114,12 @@ impl App {
     /// Lets somebody register, unless too many wait, or too many came from there.
     pub(crate) async fn admit_registration(&self, metadata: &Metadata) -> Result<(), Problem> {
         self.passwords.have_room()?;
-        let admitted = self.throttle.admit_registration(metadata.ip.as_deref(), self.clock().now()).await?;
-        admitted.map_err(Problem::TooManySignIns)
+        let admitted = self.throttle.admit_registration(metadata.ip.as_deref(), self.clock().now()).await;
+        let admitted = admitted.map_err(LimitProblem::Away)?;
+        Ok(admitted.map_err(|retry_after| {
+            self.note_attempt(LimitKind::Registration, metadata);
+            LimitProblem::TooManySignIns(retry_after)
+        })?)
     }
 
     /// Lets somebody try a password, unless too many wait, or too many were tried from there, or under that name.
@@ -120,10 +129,96 @@ impl App {
         guess: impl Into<Guess<'_>>,
     ) -> Result<Ticket, Problem> {
         self.passwords.have_room()?;
-        match self.throttle.admit(metadata.ip.as_deref(), guess, self.clock().now()).await? {
+        let admission = self.throttle.admit(metadata.ip.as_deref(), guess, self.clock().now()).await;
+        match admission.map_err(LimitProblem::Away)? {
             Admission::Admitted(ticket) => Ok(ticket),
-            Admission::Refused { retry_after_seconds } => Err(Problem::TooManySignIns(retry_after_seconds)),
+            Admission::Refused { retry_after_seconds } => {
+                self.note_attempt(LimitKind::SignIn, metadata);
+                Err(LimitProblem::TooManySignIns(retry_after_seconds).into())
+            }
         }
+    }
+}
+
+/// What limits admit, and what they refuse.
+impl App {
+    /// Runs a command that asks for a reply, where limits and budgets admit that. What was there already counts no more, nor
+    /// does what comes to nothing.
+    pub(crate) async fn execute_turn<C>(
+        &self,
+        caller: &Caller,
+        command: &C,
+        asks: Option<Asks>,
+    ) -> Result<Done<C::Output>, Problem>
+    where
+        C: Command,
+        Problem: From<C::Error>,
+    {
+        let (rate, asker) = (self.rate_of(caller).await?, Asker { user: caller.user, key: caller.metadata.key });
+        let over_budget = |exceeded| self.refuse_spending(exceeded, &caller.metadata);
+        let funds = self.limits.funds(asker, asks).await?.map_err(over_budget)?;
+        let charge = self.limits.admit_turn(caller.user, rate).await;
+        let charge = charge.map_err(|refused| self.refuse(refused, &caller.metadata))?;
+        let reserved = match self.limits.reserve(funds).await {
+            Ok(reserved) => reserved,
+            Err(exceeded) => {
+                self.limits.withdraw(charge).await;
+                return Err(over_budget(exceeded));
+            }
+        };
+        let done = self.executor.execute(command, caller.metadata.clone()).await;
+        if !done.as_ref().is_ok_and(|done| done.position.is_some()) {
+            self.limits.withdraw(charge).await;
+            self.limits.give_back(reserved).await;
+        }
+        Ok(done?)
+    }
+
+    /// How often somebody may ask for a reply.
+    pub(crate) async fn rate_of(&self, caller: &Caller) -> Result<Option<Rate>, Problem> {
+        let rates = self.limits.rates();
+        if rates.of_role.is_empty() { Ok(rates.user) } else { Ok(rates.of(&caller.roles_now(self).await?)) }
+    }
+
+    /// Lets a request in, whatever it is for.
+    pub(crate) async fn admit_request(&self, metadata: &Metadata) -> Result<(), Problem> {
+        let Some(ip) = metadata.ip.as_deref() else { return Ok(()) };
+        let admitted = self.limits.admit_request(ip).await;
+        admitted.map_err(|refused| self.refuse(refused, metadata))
+    }
+
+    fn refuse(&self, refused: Refused, metadata: &Metadata) -> Problem {
+        self.note_sample(self.limits.sample(&refused), metadata);
+        LimitProblem::Reached(refused).into()
+    }
+
+    fn refuse_spending(&self, exceeded: Exceeded, metadata: &Metadata) -> Problem {
+        self.note_sample(self.limits.sample_budget(&exceeded), metadata);
+        LimitProblem::OverBudget(exceeded).into()
+    }
+
+    fn note_attempt(&self, kind: LimitKind, metadata: &Metadata) {
+        let sample = metadata.ip.as_deref().and_then(|ip| self.limits.sample_attempt(kind, ip));
+        self.note_sample(sample, metadata);
+    }
+
+    /// The log hears of it beside the answer, for which nobody waits.
+    fn note_sample(&self, sample: Option<Sample>, metadata: &Metadata) {
+        let Some(sample) = sample else { return };
+        let (app, metadata) = (self.clone(), metadata.clone());
+        tokio::spawn(async move {
+            let Sample { id, kind, refused, .. } = sample;
+            let what = NoticeEvent::LimitReached { limit: kind, user: metadata.user, refused };
+            match app.executor.execute(&NoteOnce(id, what), metadata).await {
+                Ok(done) if done.output => {}
+                // Another node was first.
+                Ok(_) => app.limits.put_back(sample),
+                Err(error) => {
+                    tracing::debug!(cause = store::in_full(&error), "a refusal is noted later");
+                    app.limits.put_back(sample);
+                }
+            }
+        });
     }
 }
 
@@ -143,7 +238,7 @@ impl App {
         let settled = match guess {
             Guessed::Right => self.throttle.succeeded(ticket, now).await,
             Guessed::Wrong => Ok(()),
-            Guessed::Nothing => self.throttle.withdraw(ticket, now).await,
+            Guessed::Nothing => self.throttle.withdraw(ticket).await,
         };
         if let Err(error) = settled {
             tracing::warn!(cause = store::in_full(&error), "a guess still counts as wrong");

@@ -152,6 +152,11 @@ impl Caller {
         Ok(self.scopes.include(Scope::Admin) && has(&roles(app, self.user).await?, Role::Admin))
     }
 
+    /// What they are trusted with now.
+    pub(crate) async fn roles_now(&self, app: &App) -> Result<BTreeSet<Role>, Problem> {
+        roles(app, self.user).await
+    }
+
     /// Whether they may read what is not their own.
     pub(crate) fn is_auditor(&self) -> bool {
         has(&self.roles, Role::Auditor)

@@ -1,14 +1,19 @@
 //! What happens around every request: its id, its span and log line, the security headers, a panic's answer.
 
 use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
+use crate::app::App;
+use crate::extract::Context;
+use crate::limits;
 use crate::problem::Problem;
 use crate::request_id::{self, HEADER, RequestId};
 
@@ -29,6 +34,45 @@ pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
         response.headers_mut().insert(HEADER, id);
     }
     response
+}
+
+/// When a request is counted for its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Count {
+    First,
+    /// With its turn: one decision is as dear as another. Afterwards, where it came to none.
+    WithItsTurn,
+    Never,
+}
+
+/// What the layer that counts has to know.
+#[derive(Clone)]
+pub(crate) struct Counting {
+    pub(crate) app: App,
+    pub(crate) counts: Arc<HashMap<&'static str, Count>>,
+}
+
+/// Lets an address in as often as it may come.
+pub(crate) async fn count(State(Counting { app, counts }): State<Counting>, request: Request, next: Next) -> Response {
+    let count = counts.get(request.uri().path()).copied().unwrap_or(Count::First);
+    if count == Count::Never {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let from = Context::of(&parts, &app).anonymous();
+    match &from.ip {
+        Some(ip) if count == Count::WithItsTurn => limits::owe(ip.clone()),
+        Some(_) | None => {
+            if let Err(problem) = app.admit_request(&from).await {
+                return problem.into_response();
+            }
+        }
+    }
+    let response = next.run(Request::from_parts(parts, body)).await;
+    match limits::owed() {
+        Some(_) => app.admit_request(&from).await.map_or_else(Problem::into_response, |()| response),
+        None => response,
+    }
 }
 
 const SECURITY: [(HeaderName, HeaderValue); 5] = [

@@ -2,6 +2,7 @@
 
 mod embedding;
 mod file;
+mod limit;
 mod reply;
 mod session;
 mod socket;
@@ -15,9 +16,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use store::{StoreError, in_full};
 
+use crate::money::Quantity;
 use crate::passwords::Busy;
 pub(crate) use embedding::EmbeddingProblem;
 pub(crate) use file::FileProblem;
+pub(crate) use limit::LimitProblem;
 pub(crate) use reply::ReplyProblem;
 pub(crate) use session::SessionProblem;
 pub(crate) use socket::SocketProblem;
@@ -45,12 +48,11 @@ pub(crate) enum Problem {
     /// A browser sent a cookie from a page that is not ours.
     ForeignOrigin,
     WrongPassword,
-    /// Too many attempts to sign in: come again after so many seconds.
-    TooManySignIns(u32),
     /// Many at once: come again.
     Busy,
     File(FileProblem),
     Embedding(EmbeddingProblem),
+    Limit(LimitProblem),
     Reply(ReplyProblem),
     Session(SessionProblem),
     Socket(SocketProblem),
@@ -82,17 +84,12 @@ const fn shape(status: StatusCode, code: &'static str, detail: &'static str) -> 
 }
 
 const BROKEN: Shape = shape(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.");
-const TOO_MANY_SIGN_INS: Shape = shape(
-    StatusCode::TOO_MANY_REQUESTS,
-    "too_many_sign_ins",
-    "Too many attempts to sign in or to register. Please try again later.",
-);
-
 impl Problem {
     fn shape(&self) -> Shape {
         match self {
             Self::File(problem) => problem.shape(),
             Self::Embedding(problem) => problem.shape(),
+            Self::Limit(problem) => problem.shape(),
             Self::Reply(problem) => problem.shape(),
             Self::Session(problem) => problem.shape(),
             Self::Socket(problem) => problem.shape(),
@@ -129,7 +126,6 @@ impl Problem {
                 shape(StatusCode::FORBIDDEN, "foreign_origin", "This request came from a page of another site.")
             }
             Self::WrongPassword => shape(StatusCode::FORBIDDEN, "wrong_password", "The current password is wrong."),
-            Self::TooManySignIns(_) => TOO_MANY_SIGN_INS,
             Self::Busy => {
                 shape(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many requests are waiting. Please try again.")
             }
@@ -151,13 +147,17 @@ impl Problem {
     }
 
     const fn retry_after(&self) -> Option<u32> {
-        if let Self::TooManySignIns(seconds) = self {
-            Some(*seconds)
+        if let Self::Limit(problem) = self {
+            problem.retry_after()
         } else if let Self::Reply(problem) = self {
             problem.retry_after()
         } else {
             None
         }
+    }
+
+    const fn limit(&self) -> Option<&LimitProblem> {
+        if let Self::Limit(problem) = self { Some(problem) } else { None }
     }
 
     const fn message(&self) -> Option<MessageId> {
@@ -182,6 +182,8 @@ impl Problem {
             } else {
                 tracing::error!(cause = in_full(error), "a request failed");
             }
+        } else if let Self::Limit(problem) = self {
+            problem.log();
         } else if let Self::Internal(what) = self {
             tracing::error!(what, "a request failed");
         } else if let Self::File(problem) = self {
@@ -204,6 +206,12 @@ struct Body {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<Quantity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_usage: Option<Quantity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<MessageId>,
@@ -218,6 +226,8 @@ impl Problem {
         self.log();
         let Shape { status, code, detail } = self.shape();
         let (retry_after, message_id) = (self.retry_after(), self.message());
+        let (limit, current_usage) = self.limit().and_then(LimitProblem::limit).unzip();
+        let budget = self.limit().and_then(LimitProblem::budget);
         let errors = self.errors();
         let title = status.canonical_reason().unwrap_or_default();
         let request_id = crate::request_id::current();
@@ -229,6 +239,9 @@ impl Problem {
             detail,
             request_id,
             errors,
+            budget,
+            limit,
+            current_usage,
             retry_after,
             message_id,
         };

@@ -8,10 +8,8 @@ use aws_lc_rs::hmac;
 use domain::Timestamp;
 use domain::ids::UserId;
 use domain::limit::{Backoff, Rate, Window};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use store::limits::{Kept, Limits};
-use store::{Db, StoreError};
+use store::StoreError;
+use store::limits::{Limits, States};
 
 use crate::client_address::network;
 
@@ -70,8 +68,8 @@ const KNOWN_SECONDS: i64 = 30 * 86_400;
 impl Throttle {
     /// Without a rate nobody is slowed down. The secret keys the digests of names.
     #[must_use]
-    pub fn new(db: Db, rate: Option<Rate>, secret: &[u8]) -> Self {
-        Self { limits: Limits::new(db), rate, key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
+    pub fn new(limits: Limits, rate: Option<Rate>, secret: &[u8]) -> Self {
+        Self { limits, rate, key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
     }
 
     /// What stands for whose password is tried: for a name, however it is typed. The prefixes keep the kinds apart from each
@@ -98,11 +96,12 @@ impl Throttle {
         let (identifier, address) = (self.identifier(guess), ip.map(network));
         let bucket = self.bucket(&identifier, address.as_deref(), now).await?;
         let window = address.as_deref().map(|address| format!("sign-in from {address}"));
-        let keys: Vec<&str> = [bucket.as_str()].into_iter().chain(window.as_deref()).collect();
-        let decided = self.limits.decide(&keys, now, |states| decide(states, rate, now)).await?;
+        let has_window = window.is_some();
+        let keys = [bucket.clone()].into_iter().chain(window).collect();
+        let decided = self.decide(keys, move |states| decide(states, rate, has_window, now)).await?;
         Ok(match decided {
             Ok(()) => Admission::Admitted(Ticket(Some(Charged { bucket, identifier, address, at: now }))),
-            Err(until) => Admission::Refused { retry_after_seconds: seconds_until(until, now) },
+            Err(until) => Admission::Refused { retry_after_seconds: now.seconds_until(until) },
         })
     }
 
@@ -114,19 +113,34 @@ impl Throttle {
 
     /// Takes back the failure of an attempt that came to no guess, such as where too many waited. Its address has tried all
     /// the same.
-    pub async fn withdraw(&self, ticket: Ticket, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn withdraw(&self, ticket: Ticket) -> Result<(), StoreError> {
         let Some(Charged { bucket, at, .. }) = ticket.0 else { return Ok(()) };
-        let decided = self.limits.decide(&[&bucket], now, |states| withdraw(states, at)).await?;
-        decided.or_else(|Cleared| Ok(()))
+        self.limits.decide(vec![bucket], move |states| withdraw(states, at)).await
     }
 
     /// Admits an attempt to register, or says in how many seconds to come again: as often as to sign in, counted apart.
     pub async fn admit_registration(&self, ip: Option<&str>, now: Timestamp) -> Result<Result<(), u32>, StoreError> {
         let (Some(rate), Some(ip)) = (self.rate, ip) else { return Ok(Ok(())) };
         let key = format!("register from {}", network(ip));
-        let decided =
-            self.limits.decide(&[&key], now, |states| admit_one(states, rate, now).map(|kept| ((), kept))).await?;
-        Ok(decided.map_err(|until| seconds_until(until, now)))
+        let admit = move |states: &mut States<'_>| {
+            let window = admitted(states, 0, rate, now)?;
+            states.keep(0, window.clone(), window.expires_at(rate));
+            Ok(())
+        };
+        let decided = self.decide(vec![key], admit).await?;
+        Ok(decided.map_err(|until| now.seconds_until(until)))
+    }
+
+    /// Who is refused on what anybody may read waits for nobody and costs no write.
+    async fn decide(
+        &self,
+        keys: Vec<String>,
+        rule: impl Fn(&mut States<'_>) -> Result<(), Timestamp> + Send + 'static,
+    ) -> Result<Result<(), Timestamp>, StoreError> {
+        match self.limits.look(&keys, &rule).await? {
+            Ok(()) => self.limits.decide(keys, rule).await,
+            refused => Ok(refused),
+        }
     }
 
     /// Where failures under a name are counted: an address from which that name signed in lately has its own, so that
@@ -143,71 +157,30 @@ impl Throttle {
     }
 }
 
-/// The name's failures first, then the address' window, if there is an address.
-fn decide(states: &[String], rate: Rate, now: Timestamp) -> Result<((), Vec<Kept>), Timestamp> {
-    let Some((failures, windows)) = states.split_first() else { return Ok(((), Vec::new())) };
-    let mut backoff: Backoff = read(failures);
+/// The name's failures first, then the address' window, if there is an address. Who is refused by either counts in neither.
+fn decide(states: &mut States<'_>, rate: Rate, has_window: bool, now: Timestamp) -> Result<(), Timestamp> {
+    let mut backoff: Backoff = states.get(0);
     backoff.admit(now)?;
-    let mut kept = vec![write(&backoff, backoff.expires_at())];
-    kept.extend(admit_one(windows, rate, now)?);
-    Ok(((), kept))
-}
-
-/// One more in each window.
-fn admit_one(states: &[String], rate: Rate, now: Timestamp) -> Result<Vec<Kept>, Timestamp> {
-    let admit = |state: &String| {
-        let mut window: Window = read(state);
-        window.admit(now, rate)?;
-        Ok(write(&window, window.expires_at(rate)))
-    };
-    states.iter().map(admit).collect()
-}
-
-/// Somebody has signed in meanwhile, and with that all failures are gone.
-struct Cleared;
-
-fn withdraw(states: &[String], admitted: Timestamp) -> Result<((), Vec<Kept>), Cleared> {
-    let mut backoff = states.first().map(|state| read::<Backoff>(state)).unwrap_or_default();
-    if backoff == Backoff::default() {
-        return Err(Cleared);
+    if has_window {
+        let window = admitted(states, 1, rate, now)?;
+        states.keep(1, window.clone(), window.expires_at(rate));
     }
-    backoff.withdraw(admitted);
-    Ok(((), vec![write(&backoff, backoff.expires_at())]))
+    states.keep(0, backoff, backoff.expires_at());
+    Ok(())
 }
 
-/// A state that can't be read, such as that of another version, starts anew: it is worth nobody's sign-in.
-fn read<S: DeserializeOwned + Default>(state: &str) -> S {
-    serde_json::from_str(state).unwrap_or_default()
+/// The window at that place, with one more.
+fn admitted(states: &mut States<'_>, place: usize, rate: Rate, now: Timestamp) -> Result<Window, Timestamp> {
+    let mut window: Window = states.get(place);
+    window.admit(now, rate)?;
+    Ok(window)
 }
 
-fn write<S: Serialize>(state: &S, expires_at: Timestamp) -> Kept {
-    Kept { state: serde_json::to_string(state).unwrap_or_default(), expires_at }
-}
-
-/// Rounded up: who waits so long is not too early.
-fn seconds_until(until: Timestamp, now: Timestamp) -> u32 {
-    let micros = until.as_micros().saturating_sub(now.as_micros()).max(1);
-    u32::try_from(micros.saturating_add(999_999) / 1_000_000).unwrap_or(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_waits_whole_seconds_and_at_least_one() {
-        let now = Timestamp::from_micros(5);
-        for (micros, seconds) in [(0, 1), (1, 1), (1_000_000, 1), (1_000_001, 2), (900_000_000, 900)] {
-            assert_eq!(seconds_until(Timestamp::from_micros(5 + micros), now), seconds);
-        }
-        assert_eq!(seconds_until(Timestamp::from_micros(0), now), 1);
-    }
-
-    #[test]
-    fn a_state_that_can_not_be_read_starts_anew() {
-        for state in ["", "{}", "nonsense", "[\"x\"]"] {
-            assert_eq!(read::<Window>(state), Window::default());
-            assert_eq!(read::<Backoff>(state), Backoff::default());
-        }
+/// Unless somebody has signed in meanwhile: with that all failures are gone.
+fn withdraw(states: &mut States<'_>, admitted: Timestamp) {
+    let mut backoff: Backoff = states.get(0);
+    if backoff != Backoff::default() {
+        backoff.withdraw(admitted);
+        states.keep(0, backoff, backoff.expires_at());
     }
 }

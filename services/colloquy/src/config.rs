@@ -2,6 +2,7 @@
 
 mod accounts;
 mod files;
+mod limits;
 mod providers;
 
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use accounts::{Accounts, passwords};
 use files::FilesConfig;
+use limits::LimitsConfig;
 
 use crate::secret;
 use crate::settings::{Settings, SettingsError, wrong};
@@ -61,6 +63,7 @@ pub struct Config {
     pub context: Context,
     pub titles: Titles,
     pub files: FilesConfig,
+    pub limits: LimitsConfig,
     /// How this process calls itself in the log.
     pub node: String,
 }
@@ -101,8 +104,8 @@ impl Config {
         let accounts = Accounts::of(settings, &storage, listen, nats.is_none())?;
         let (providers, context) = (providers::of(settings)?, providers::context(settings)?);
         let (titles, files) = (providers::titles(settings)?, files::of(settings, &storage, nats.is_none())?);
-        let node = node(settings);
-        Ok(Self { storage, listen, nats, roles, secret, accounts, providers, context, titles, files, node })
+        let (limits, node) = (limits::of(settings)?, node(settings));
+        Ok(Self { storage, listen, nats, roles, secret, accounts, providers, context, titles, files, limits, node })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `colloquy rebuild`: builds a read model anew from the log, and shows how far it is.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use projections::{Embeddings, History, Projection, Search, TokenActivity, Usage};
+use projections::{Embeddings, History, Projection, RateLimit, Search, TokenActivity, Usage};
 use store::{Log, ReadModel};
 
 use crate::config::Storage;
@@ -17,6 +17,7 @@ pub async fn rebuild(settings: &Settings, read_model: &str) -> Result<(), Failur
     match read_model {
         "embeddings" => run::<Embeddings>(&log, &live.embeddings).await,
         "history" => run::<History>(&log, &live.history).await,
+        "rate_limit" => run::<RateLimit>(&log, &live.rate_limit).await,
         "search" => run::<Search>(&log, &live.search).await,
         "token_activity" => run::<TokenActivity>(&log, &live.token_activity).await,
         "usage" => run::<Usage>(&log, &live.usage).await,

@@ -1,17 +1,18 @@
 //! `colloquy serve`: the services of this process, from start to a clean end.
 
+mod keepers;
+mod making;
+
 use std::time::Duration;
 
 use api::{
-    AccessTokens, ApiKeys, App, DEV_ADMIN, DEV_PASSWORD, Files, Followers, Imports, Operator, OwnWrites, Parts,
-    Passwords, RefreshTokens, Revocations, SigningKeys, Surface, Throttle, UnknownTokens,
+    App, DEV_ADMIN, DEV_PASSWORD, Files, Imports, Operator, OwnWrites, Parts, Passwords, Surface, UnknownTokens,
 };
 use nats::Bus;
-use projections::{Embeddings, History, Projection, ReadModels, Search, TokenActivity, Usage};
+use projections::{Embeddings, History, Projection, RateLimit, ReadModels, Search, TokenActivity, Usage};
 use projector::Worker;
-use replies::{Embedder, Live, Providers, Replier};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use store::{Clock, Executor, Log, ReadModel, Successors};
+use store::{Clock, Executor, Log, ReadModel};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -20,13 +21,13 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, Role};
 use crate::settings::Settings;
 use crate::wiring::{self, Failure};
+use keepers::Keepers;
+use making::Replies;
 
 /// How long requests that have begun may take after the call to stop.
 const GRACE: Duration = Duration::from_secs(30);
 /// How long the writer and the pools may take to end after that.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How many replies a process makes at once.
-const REPLIES_AT_ONCE: usize = 10_000;
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 pub async fn serve(settings: &Settings) -> Result<(), Failure> {
@@ -100,8 +101,9 @@ impl Services {
         // What they come to can still be written down when the API stops, and they with it.
         let making = TaskTracker::new();
         if config.roles.include(Role::Reply) {
-            making.spawn(self.make_replies(config, &replies, stop_api.clone()));
-            making.spawn(self.embed_messages(config, &replies, stop_api.clone()));
+            let stop = || stop_api.clone();
+            making.spawn(self.minded("replier", stop(), self.make_replies(config, &replies, stop())));
+            making.spawn(self.minded("embedder", stop(), self.embed_messages(config, &replies, stop())));
         }
         making.close();
         let app = self.app(config, workers, keepers, replies, passwords, files);
@@ -143,6 +145,7 @@ impl Services {
         vec![
             self.project_one::<Embeddings>(&self.read_models.embeddings),
             self.project_one::<History>(&self.read_models.history),
+            self.project_one::<RateLimit>(&self.read_models.rate_limit),
             self.project_one::<Search>(&self.read_models.search),
             self.project_one::<TokenActivity>(&self.read_models.token_activity),
             self.project_one::<Usage>(&self.read_models.usage),
@@ -159,11 +162,20 @@ impl Services {
 
     /// Starts a service; should it end before it is told to, by a panic even, so does the process.
     fn spawn(&self, name: &'static str, service: impl Future<Output = ()> + Send + 'static) {
-        let ended = Ended { name, stop: self.stop.clone(), fatal: self.fatal.clone() };
-        self.tasks.spawn(async move {
+        self.tasks.spawn(self.minded(name, self.stop.clone(), service));
+    }
+
+    fn minded<S: Future<Output = ()>>(
+        &self,
+        name: &'static str,
+        stop: CancellationToken,
+        service: S,
+    ) -> impl Future<Output = ()> + use<S> {
+        let ended = Ended { name, stop, fatal: self.fatal.clone() };
+        async move {
             let _ended = ended;
             service.await;
-        });
+        }
     }
 
     /// Moves events: out of the log, and over the bus into this process.
@@ -200,89 +212,6 @@ impl Services {
         }
     }
 
-    /// What is known of tokens, and what keeps it so.
-    async fn keep_tokens(&self, config: &Config) -> Result<Keepers, Failure> {
-        let (clock, accounts, api_keys) = (Clock::System, &config.accounts, ApiKeys::default());
-        let db = self.log.db().clone();
-        let keys = SigningKeys::open(db.clone(), config.secret.clone(), accounts.algorithm, clock.now()).await?;
-        let successors = Successors::new(db);
-        let refresh_tokens =
-            RefreshTokens::new(successors, config.secret.clone(), accounts.lifetime, accounts.leeway_seconds);
-        let (revocations, from) = Revocations::begin(&self.log, clock.now()).await?;
-        if config.roles.include(Role::Api) {
-            let (following, bus, log) = (revocations.clone(), self.bus.clone(), self.log.clone());
-            let stop = self.stop.clone();
-            let followers = Followers { signing_keys: keys.clone(), api_keys: api_keys.clone(), clock: Clock::System };
-            self.spawn("revocations", async move { following.run(log, bus, from, followers, stop).await });
-            let (sweeping, stop) = (refresh_tokens.clone(), self.stop.clone());
-            self.spawn("successors", async move { sweeping.run(Clock::System, stop).await });
-            let (signing, stop) = (keys.clone(), self.stop.clone());
-            let executor = Executor::new(self.log.clone(), Clock::System);
-            self.spawn("signing keys", async move { signing.run(executor, stop).await });
-        }
-        let access_tokens = AccessTokens::new(keys, accounts.access_token_seconds);
-        Ok(Keepers { access_tokens, refresh_tokens, revocations, api_keys })
-    }
-
-    /// Where attachments are, and what clears away those of what is gone.
-    fn keep_files(&self, config: &Config) -> Result<Files, Failure> {
-        let files = wiring::open_files(config)?;
-        if config.roles.include(Role::Api) {
-            let (log, history, stop) = (self.log.clone(), self.read_models.history.clone(), self.stop.clone());
-            self.spawn("files", files.clone().run(log, history, stop));
-        }
-        Ok(files)
-    }
-
-    /// Whom replies are asked of, and where they are seen to grow.
-    async fn watch_replies(&self, config: &Config) -> Result<Replies, Failure> {
-        let (providers, live) = (Providers::new(config.providers.clone())?, Live::new(self.bus.clone()));
-        if config.roles.include(Role::Api) || config.roles.include(Role::Reply) {
-            let (watching, log, stop) = (live.clone(), self.log.clone(), self.stop.clone());
-            let from = log.head().await?;
-            self.spawn("replies", async move { watching.run(log, from, stop).await });
-        }
-        Ok(Replies { providers, live })
-    }
-
-    fn make_replies(
-        &self,
-        config: &Config,
-        replies: &Replies,
-        stop: CancellationToken,
-    ) -> impl Future<Output = ()> + use<> {
-        let maker = Replier::new(replies::Parts {
-            log: self.log.clone(),
-            bus: self.bus.clone(),
-            executor: Executor::new(self.log.clone(), Clock::System),
-            history: self.read_models.history.clone(),
-            providers: replies.providers.clone(),
-            live: replies.live.clone(),
-            context: config.context.clone(),
-            titles: config.titles,
-            node: config.node.clone(),
-            at_once: REPLIES_AT_ONCE,
-        });
-        async move { maker.run(stop).await }
-    }
-
-    fn embed_messages(
-        &self,
-        config: &Config,
-        replies: &Replies,
-        stop: CancellationToken,
-    ) -> impl Future<Output = ()> + use<> {
-        let embedder = Embedder {
-            log: self.log.clone(),
-            bus: self.bus.clone(),
-            executor: Executor::new(self.log.clone(), Clock::System),
-            embeddings: self.read_models.embeddings.clone(),
-            providers: replies.providers.clone(),
-            node: config.node.clone(),
-        };
-        async move { embedder.run(stop).await }
-    }
-
     fn app(
         &self,
         config: &Config,
@@ -292,7 +221,7 @@ impl Services {
         passwords: Passwords,
         files: Files,
     ) -> App {
-        let (db, accounts) = (self.log.db().clone(), &config.accounts);
+        let accounts = &config.accounts;
         App::new(Parts {
             executor: Executor::new(self.log.clone(), Clock::System),
             log: self.log.clone(),
@@ -306,7 +235,8 @@ impl Services {
             bootstrap_key: accounts.bootstrap_key.clone(),
             passwords,
             password_policy: accounts.passwords,
-            throttle: Throttle::new(db, accounts.sign_in_rate, config.secret.as_bytes()),
+            throttle: keepers.throttle,
+            limits: keepers.limits,
             unknown_tokens: UnknownTokens::default(),
             trusted_proxies: accounts.trusted_proxies.clone(),
             node: config.node.clone(),
@@ -317,20 +247,6 @@ impl Services {
             files,
         })
     }
-}
-
-/// What a process knows of tokens.
-struct Keepers {
-    access_tokens: AccessTokens,
-    refresh_tokens: RefreshTokens,
-    revocations: Revocations,
-    api_keys: ApiKeys,
-}
-
-/// Whom replies are asked of, and where they are seen to grow.
-struct Replies {
-    providers: Providers,
-    live: Live,
 }
 
 /// Hears of other processes' appends; the poll of every reader covers the times when it does not.

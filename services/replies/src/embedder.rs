@@ -59,7 +59,7 @@ impl Embedder {
     /// before it ends.
     pub async fn run(&self, shutdown: CancellationToken) {
         if self.providers.embedding_model().is_none() {
-            return;
+            return shutdown.cancelled().await;
         }
         let mut failures = 0;
         while !shutdown.is_cancelled() {

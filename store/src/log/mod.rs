@@ -80,6 +80,15 @@ impl Log {
         Ok(position.map(Position::new))
     }
 
+    /// What a stream has got since it began, in order.
+    pub async fn since_began<A: Decide>(&self, id: A::Id) -> Result<Vec<Arc<Recorded>>, StoreError> {
+        let id = id.to_string();
+        let rows: Vec<Row> = on!(&self.db, pool => {
+            sqlx::query_as(SINCE_BEGAN).bind(A::TYPE).bind(&id).fetch_all(pool).await
+        })?;
+        rows.into_iter().map(Row::into_recorded).collect()
+    }
+
     /// The newest position that this process knows of; changes wake a reader.
     #[must_use]
     pub fn grows(&self) -> watch::Receiver<Position> {
@@ -132,6 +141,11 @@ const ENDINGS: &str = "\
     select position, aggregate_type, aggregate_id, sequence, event_type, event_version, \
            cast(payload as text) as payload, cast(metadata as text) as metadata, recorded_at \
     from events where recorded_at >= $1 and event_type in ('TokenRevoked', 'SignInsEnded', 'ApiKeyRevoked')";
+
+const SINCE_BEGAN: &str = "\
+    select position, aggregate_type, aggregate_id, sequence, event_type, event_version, \
+           cast(payload as text) as payload, cast(metadata as text) as metadata, recorded_at \
+    from events where aggregate_type = $1 and aggregate_id = $2 and sequence > 1 order by sequence";
 
 #[derive(FromRow)]
 struct Row {

@@ -14,6 +14,7 @@ mod cores;
 mod finding;
 mod http;
 mod length;
+mod limits;
 mod load;
 mod post;
 mod rebuild;
@@ -28,13 +29,14 @@ use std::process::ExitCode;
 
 use crate::report::Report;
 
-const MEASURES: [&str; 13] = [
+const MEASURES: [&str; 14] = [
     "commands",
     "chat",
     "visible",
     "rebuild",
     "length",
     "finding",
+    "limits",
     "accounts-sign-ins",
     "accounts-storm",
     "accounts-refreshes",
@@ -66,6 +68,7 @@ async fn measure(name: &str, report: &mut Report) {
         "rebuild" => rebuild::measure(report).await,
         "length" => length::measure(report).await,
         "finding" => finding::measure(report).await,
+        "limits" => limits::measure(report).await,
         "accounts-sign-ins" => accounts::sign_ins::measure(report).await,
         "accounts-storm" => accounts::storm::measure(report).await,
         "accounts-refreshes" => accounts::refreshes::measure(report).await,

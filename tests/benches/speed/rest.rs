@@ -1,12 +1,12 @@
 //! Memory at rest, and the time from the start to the first answer, alone on a fresh folder.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use tests::Colloquy;
 use tokio::time::sleep;
 
 use crate::http::{Connection, Request};
+use crate::replies::proc::kilobytes;
 use crate::report::{Limit, Report, Row, median, millis};
 
 const STARTS: usize = 7;
@@ -21,7 +21,7 @@ pub async fn measure(report: &mut Report) {
         Connection::open(node.address()).await.ask(&Request::get("/live", None)).await;
         started.push(millis(begun.elapsed()));
         sleep(REST).await;
-        megabytes.push(resident(node.child().id()));
+        megabytes.push(kilobytes(node.child().id()) / 1e3);
     }
     report.rounds("memory at rest in MB", &megabytes);
     report.rounds("start to first answer in ms", &started);
@@ -35,12 +35,4 @@ pub async fn measure(report: &mut Report) {
     };
     report.row(row("memory at rest, SQLite", &megabytes, " MB", 40.0));
     report.row(row("start to first answer, SQLite, fresh folder", &started, " ms", 300.0));
-}
-
-/// What the process has in memory, in millions of bytes.
-fn resident(process: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a process that runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-    let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    kibibytes * 1_024.0 / 1e6
 }

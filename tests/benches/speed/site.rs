@@ -56,6 +56,16 @@ impl Site {
         Self::start_as(engine, quiet()).await
     }
 
+    /// One that limits everybody, and everything, at one rate.
+    pub async fn limited(engine: Engine, rate: &str) -> Self {
+        let limits = ["SERVICE", "USER", "IP"];
+        Self::start_as(
+            engine,
+            limits.into_iter().fold(quiet(), |it, limit| it.env(format!("RATE_LIMIT_{limit}"), rate)),
+        )
+        .await
+    }
+
     /// One whose access tokens are signed in this way.
     pub async fn signing(algorithm: &str) -> Self {
         Self::start_as(Engine::Sqlite, quiet().env("ALGORITHM", algorithm)).await
@@ -184,9 +194,7 @@ impl User {
 
 /// A node that logs no requests, and limits nobody.
 fn quiet() -> Builder {
-    let limits = ["RATE_LIMIT_SERVICE", "RATE_LIMIT_USER", "RATE_LIMIT_IP", "RATE_LIMIT_SIGN_IN"];
-    let builder = Colloquy::builder().env("COLLOQUY_LOG", "warn,colloquy::serve=info");
-    limits.into_iter().fold(builder, |builder, limit| builder.env(limit, "off"))
+    Colloquy::builder().unlimited().env("COLLOQUY_LOG", "warn,colloquy::serve=info")
 }
 
 fn has_settled(ready: &Value) -> bool {

@@ -71,11 +71,8 @@ impl House {
     /// A node that is not started yet.
     pub fn place(&self) -> Node {
         let port = Port::reserve();
-        let mut builder = Colloquy::builder().data_dir(self.folder.path());
+        let mut builder = Colloquy::builder().unlimited().data_dir(self.folder.path());
         builder = builder.env("COLLOQUY_LISTEN", port.address().to_string()).env("SECRET_KEY", "s".repeat(40));
-        for limit in ["SERVICE", "USER", "IP", "SIGN_IN"] {
-            builder = builder.env(format!("RATE_LIMIT_{limit}"), "off");
-        }
         if let (Some(database), Some((_, nats))) = (&self.database, &self.servers) {
             builder = builder.env("DATABASE_URL", database).env("NATS_URL", nats.url());
         }

@@ -203,14 +203,9 @@ impl Tree {
     }
 }
 
-fn quiet() -> tests::Builder {
-    let limits = ["RATE_LIMIT_SERVICE", "RATE_LIMIT_USER", "RATE_LIMIT_IP", "RATE_LIMIT_SIGN_IN"];
-    limits.into_iter().fold(Colloquy::builder(), |builder, limit| builder.env(limit, "off"))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_one_node() {
-    let node = quiet().start().await;
+    let node = Colloquy::builder().unlimited().start().await;
     story(vec![node.url()]).await;
 }
 
@@ -223,7 +218,10 @@ struct Two {
 impl Two {
     async fn start() -> Self {
         let servers = tokio::join!(Postgres::start(), Nats::start());
-        let builder = quiet().env("DATABASE_URL", servers.0.database().await).env("NATS_URL", servers.1.url());
+        let builder = Colloquy::builder()
+            .unlimited()
+            .env("DATABASE_URL", servers.0.database().await)
+            .env("NATS_URL", servers.1.url());
         let builder = builder.env("SECRET_KEY", "a secret that is good for tests alone");
         let (one, two) = tokio::join!(builder.start(), builder.start());
         Self { nodes: [one, two], _servers: servers }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use domain::ids::{ApiKeyId, NoticeId, TokenId, UserId};
 use domain::token::api_key::{ApiKeyEvent, NewKey};
 use domain::token::family::{Generation, Origin, RefuseReason, RevokeReason, TokenEvent};
-use domain::token::notice::{NoticeEvent, SignInFailure};
+use domain::token::notice::{LimitKind, NoticeEvent, SignInFailure};
 use domain::user::{EndReason, Profile, Registration, UserEvent};
 use domain::values::{Digest, PasswordHash, Role, Scope};
 use domain::{Event, Metadata, Timestamp};
@@ -174,6 +174,7 @@ fn of_notices() -> Vec<Expected> {
     let some = Some(id(1));
     let unknown = |well_formed| notice(NoticeEvent::UnknownTokenPresented { well_formed });
     let exported = |conversation| notice(NoticeEvent::DataExported { by: id(1), conversation });
+    let reached = |limit, user| notice(NoticeEvent::LimitReached { limit, user, refused: 7 });
     let read = |of, export| notice(NoticeEvent::AuditRead { by: id(900), of, export });
     vec![
         (failed(some, SignInFailure::WrongPassword), Kind::SignInFailed, some, None, Some("wrong_password")),
@@ -183,6 +184,8 @@ fn of_notices() -> Vec<Expected> {
         (unknown(false), Kind::UnknownToken, None, None, Some("malformed")),
         (read(some, false), Kind::AuditRead, some, None, Some("page")),
         (read(None, true), Kind::AuditRead, None, None, Some("export")),
+        (reached(LimitKind::User, some), Kind::LimitReached, some, None, Some("user")),
+        (reached(LimitKind::SignIn, None), Kind::LimitReached, None, None, Some("sign_in")),
         (exported(None), Kind::DataExported, some, None, Some("everything")),
         (exported(Some(id(7))), Kind::DataExported, some, None, Some("session 00000000-0000-0000-0000-000000000007")),
         (

@@ -5,8 +5,8 @@ use domain::chat::Usage;
 use domain::chat::message::MessageEvent;
 use domain::chat::reply::{FinishReason, Interruption, Said};
 use domain::ids::{MessageId, UserId};
-use serde_json::json;
 use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
 use store::{Append, Db, Log, NewEvent, fresh_id, on};
 use tests::Dice;
 use uuid::Uuid;
@@ -54,15 +54,26 @@ pub fn interrupted(owner: u128, model: &str, usage: Usage, reason: Interruption)
 
 /// Writes an event of a reply, by the clock of whichever node it was.
 pub async fn write(log: &Log, at: Timestamp, event: &MessageEvent) {
+    write_to(log, at, (fresh_id(), 1), event, json!({"request_id": "test"})).await;
+}
+
+/// The same in a stream, at a place of it.
+pub async fn write_to(
+    log: &Log,
+    at: Timestamp,
+    (id, sequence): (MessageId, i64),
+    event: &MessageEvent,
+    metadata: Value,
+) {
     let event = NewEvent {
         stream_type: "message",
-        stream_id: fresh_id::<MessageId>().to_string(),
-        sequence: 1,
+        stream_id: id.to_string(),
+        sequence,
         event_type: event.name(),
         event_version: event.version(),
         payload: to_raw_value(event).unwrap(),
     };
-    let metadata = to_raw_value(&json!({"request_id": "test"})).unwrap();
+    let metadata = to_raw_value(&metadata).unwrap();
     log.append(Append { events: vec![event], guards: Vec::new(), metadata, recorded_at: at }).await.unwrap();
 }
 

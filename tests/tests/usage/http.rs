@@ -68,12 +68,14 @@ on_both_engines! {
                 item("2025-12-03", "groq/llama", llama),
             ],
             "total": sums([4, 2, 1, 1], [1_013, 206, 1_219], json!(0.0015)),
+            "budgets": [],
         }));
         let next = usage(&ann, "?since=2026-01-02&until=2026-01-31").await;
         assert_eq!(next["items"], json!([item("2026-01-02", "rules", rules)]));
         assert_eq!(usage(&ann, "?since=2025-12-02&until=2026-01-02").await["total"]["replies"], 6);
         let nothing = json!({
             "since": "2025-12-03", "until": "2026-01-01", "items": [], "total": sums([0; 4], [0; 3], Value::Null),
+            "budgets": [],
         });
         assert_eq!(usage(&bob, "").await, nothing, "bob has said nothing");
     }

@@ -3,6 +3,7 @@
 
 mod cast;
 mod http;
+mod keys;
 
 use domain::chat::Usage as Cost;
 use domain::chat::reply::Interruption;
@@ -41,8 +42,10 @@ async fn apply(stage: &Stage, model: &ReadModel, size: usize) {
 
 async fn empty(model: &ReadModel) {
     let mut batch = model.begin().await.unwrap();
-    let delete = "delete from usage_days";
-    store::on_tx!(&mut batch.tx, connection => sqlx::query(delete).execute(connection).await.map(|_| ())).unwrap();
+    for table in ["usage_days", "usage_key_days", "usage_asked"] {
+        let delete = format!("delete from {table}");
+        store::on_tx!(&mut batch.tx, connection => sqlx::query(&delete).execute(connection).await.map(|_| ())).unwrap();
+    }
     batch.commit(Position::START).await.unwrap();
 }
 

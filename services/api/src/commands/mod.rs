@@ -24,7 +24,7 @@ pub(crate) use clear_history::ClearHistory;
 pub(crate) use conversations::{ChangeConversation, ConversationsError, StartConversation};
 pub(crate) use import::{Import, ImportStep};
 pub(crate) use messages::{ChangeMessage, ChangeMessageError};
-pub(crate) use note::Note;
+pub(crate) use note::{Note, NoteOnce};
 pub(crate) use post_message::{Answer, Answerer, PostError, PostMessage, RequestKey, Turn, TurnIds};
 pub(crate) use refresh::{Refresh, RefreshError, Refreshed};
 pub(crate) use register_user::{RegisterError, RegisterUser};

@@ -1,5 +1,6 @@
 //! `Note` → one of the notices: what is worth looking up later.
 
+use domain::ids::NoticeId;
 use domain::token::notice::{Notice, NoticeEvent};
 use store::{Command, StoreError, Unit, fresh_id};
 
@@ -14,6 +15,22 @@ impl Command for Note {
     async fn run(&self, unit: &mut Unit<'_>) -> Result<(), StoreError> {
         note(unit, self.0.clone());
         Ok(())
+    }
+}
+
+/// The same under an id that others may come up with as well: the first of them notes it.
+#[derive(Debug)]
+pub(crate) struct NoteOnce(pub(crate) NoticeId, pub(crate) NoticeEvent);
+
+impl Command for NoteOnce {
+    const NAME: &'static str = "note_once";
+    /// Whether this was the first.
+    type Output = bool;
+    type Error = StoreError;
+
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<bool, StoreError> {
+        let mut stream = unit.load_fresh::<Notice>(self.0).await?;
+        Ok(stream.decide(self.1.clone()).is_ok())
     }
 }
 

@@ -67,6 +67,9 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     if !app.revocations.are_followed() {
         degraded.push("revocations");
     }
+    if app.limits.are_local() {
+        degraded.push("limits");
+    }
     degraded.extend(projections.iter().filter(|it| it.stuck_at.is_some()).map(|it| it.name));
     if head.is_some() && !app.log.has_ended() {
         return Json(Ready { status: "ready", degraded, head, projections }).into_response();

@@ -13,11 +13,13 @@ mod frames;
 mod health;
 mod import;
 mod keys;
+mod limits_usage;
 mod me;
 mod messages;
 mod pages;
 mod positioned;
 mod posting;
+mod rate_limit;
 mod replies;
 mod replying;
 mod search;
@@ -28,6 +30,8 @@ mod socket;
 mod streams;
 mod usage;
 mod users;
+
+use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
@@ -44,13 +48,15 @@ pub(crate) use socket::Sockets;
 use crate::Surface;
 use crate::app::App;
 use crate::caller::ShownIn;
-use crate::layers;
+use crate::layers::{self, Count, Counting};
+use crate::limits;
 use crate::problem::Problem;
 
 /// The longest message that any path takes, each character escaped.
 const BODY_LIMIT: usize = 512 << 10;
 
 pub(crate) fn router(app: App, surface: Surface, sockets: Sockets) -> Router {
+    let counts = table().into_iter().map(|route| (route.path, route.count)).collect();
     let shown = table().into_iter().filter(|route| surface == Surface::All || route.is_probe);
     let routes = shown.fold(Router::new(), |router, Route { path, access, handler, is_long, shown_in, .. }| {
         let guarded = Guarded { app: app.clone(), access, shown_in };
@@ -63,6 +69,8 @@ pub(crate) fn router(app: App, surface: Surface, sockets: Sockets) -> Router {
         .layer(Extension(sockets))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(from_fn_with_state(Counting { app: app.clone(), counts: Arc::new(counts) }, layers::count))
+        .layer(from_fn(limits::show))
         .layer(from_fn(layers::secure))
         .layer(from_fn(layers::trace))
         .with_state(app);
@@ -85,11 +93,13 @@ struct Route {
     is_probe: bool,
     /// Answers when a reply has ended, or a file has come, however long that takes.
     is_long: bool,
+    count: Count,
     shown_in: ShownIn,
 }
 
 fn route(method: Method, path: &'static str, access: Access, handler: MethodRouter<App>) -> Route {
-    Route { method, path, access, handler, is_probe: false, is_long: false, shown_in: ShownIn::Headers }
+    let shown_in = ShownIn::Headers;
+    Route { method, path, access, handler, is_probe: false, is_long: false, count: Count::First, shown_in }
 }
 
 fn table() -> Vec<Route> {
@@ -97,7 +107,11 @@ fn table() -> Vec<Route> {
 }
 
 fn probes() -> Vec<Route> {
-    let probe = |path, handler| Route { is_probe: true, ..route(Method::GET, path, Access::Public, handler) };
+    let probe = |path, handler| Route {
+        is_probe: true,
+        count: Count::Never,
+        ..route(Method::GET, path, Access::Public, handler)
+    };
     vec![
         probe("/live", get(health::live)),
         probe("/ready", get(health::ready)),
@@ -142,12 +156,13 @@ fn management() -> Vec<Route> {
 
 fn chat_routes() -> Vec<Route> {
     let (read, write) = (Access::User(Scope::ChatRead), Access::User(Scope::ChatWrite));
+    let turn = |path, handler| Route { count: Count::WithItsTurn, ..route(Method::POST, path, write, handler) };
     vec![
-        Route { is_long: true, ..route(Method::POST, "/api/v1/chat", write, post(chat::post)) },
-        route(Method::POST, "/api/v1/chat/stream", write, post(streams::post)),
+        Route { is_long: true, ..turn("/api/v1/chat", post(chat::post)) },
+        turn("/api/v1/chat/stream", post(streams::post)),
         Route { shown_in: ShownIn::Address, ..route(Method::GET, "/api/v1/chat/ws", write, get(socket::open)) },
         route(Method::POST, "/api/v1/chat/ws-ticket", write, post(socket::ticket)),
-        route(Method::POST, "/api/v1/chat/background", write, post(replies::begin_task)),
+        turn("/api/v1/chat/background", post(replies::begin_task)),
         route(Method::GET, "/api/v1/chat/tasks", read, get(replies::tasks)),
         route(Method::GET, "/api/v1/chat/tasks/{id}", read, get(replies::task)),
         route(Method::POST, "/api/v1/chat/tasks/{id}/cancel", write, post(replies::cancel)),
@@ -155,9 +170,11 @@ fn chat_routes() -> Vec<Route> {
         route(Method::GET, "/api/v1/messages/{id}/stream", read, get(streams::resume)),
         route(Method::POST, "/api/v1/messages/{id}/stop", write, post(replies::stop)),
         route(Method::GET, "/api/v1/models", read, get(replies::models)),
+        Route { count: Count::Never, ..route(Method::GET, "/api/v1/chat/rate-limit", read, get(rate_limit::show)) },
         route(Method::GET, "/api/v1/chat/history", read, get(chat::history)),
         route(Method::DELETE, "/api/v1/chat/history", write, delete(chat::clear_history)),
         route(Method::GET, "/api/v1/usage", read, get(usage::show)),
+        route(Method::GET, "/api/v1/usage/limits", read, get(limits_usage::show)),
     ]
 }
 

@@ -13,6 +13,7 @@ use super::branching::{self, Place};
 use crate::app::App;
 use crate::commands::{Answer, Answerer, PostError, PostMessage, RequestKey, Turn, TurnIds};
 use crate::extract::{Caller, IdempotencyKey};
+use crate::limits::Asks;
 use crate::problem::{Fields, Problem, ReplyProblem, SessionProblem};
 
 /// The longest message on these paths.
@@ -132,13 +133,21 @@ impl PostRequest {
         // Before it is asked for: its end may come at once.
         let watch =
             (wanted == Wanted::Reply && command.answerer != Answerer::Rules).then(|| app.live.watch(command.ids.reply));
-        let done = app.executor.execute(&command, caller.metadata.clone()).await?;
+        let done = app.execute_turn(caller, &command, asks(app, &command)).await?;
         app.own_writes.note(caller.user, done.position);
         let (turn, position) = (done.output, done.position);
         if turn.answer == Answer::Awaited {
             offer(app, turn.reply);
         }
         Ok(Posted { turn, position, watch })
+    }
+}
+
+/// What a model is asked for, if one is.
+fn asks(app: &App, command: &PostMessage) -> Option<Asks> {
+    match &command.answerer {
+        Answerer::Model(asked) => Some(Asks::of(&app.providers, command.ids.reply, command.body.as_str(), asked)),
+        Answerer::Rules | Answerer::Nobody => None,
     }
 }
 

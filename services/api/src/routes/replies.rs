@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use domain::chat::message::MessageError;
+use domain::chat::message::{Message, MessageError};
 use domain::ids::{ConversationId, MessageId};
 use futures::future::join_all;
 use projections::history::{self, State as Stage};
@@ -16,8 +16,9 @@ use super::posting::{self, PostRequest, Posted, Wanted};
 use super::replying::{self, Answered, Standing, interruption};
 use super::shown::ShownMessage;
 use crate::app::App;
-use crate::commands::{Answer, AskAgain, AskAgainError, StopReply};
+use crate::commands::{Answer, Answerer, AskAgain, AskAgainError, StopReply};
 use crate::extract::{Body, Caller, IdempotencyKey, Parameters};
+use crate::limits::Asks;
 use crate::problem::{FieldError, Problem, ReplyProblem, SessionProblem};
 use crate::time::Time;
 
@@ -220,13 +221,31 @@ pub(super) async fn ask_again(
     caller: &Caller,
     again: AskAgain,
 ) -> Result<(StatusCode, Done<Task>), Problem> {
-    let done = app.executor.execute(&again, caller.metadata.clone()).await?;
+    let asks = asks(app, &again).await?;
+    let done = app.execute_turn(caller, &again, asks).await?;
     app.own_writes.note(caller.user, done.position);
     if !done.output {
         posting::offer(app, again.id);
     }
     let row = replying::row(app, caller.user, again.id).await?;
     Ok((StatusCode::CREATED, Done(done.position, Task::of(app, row).await)))
+}
+
+/// What a model is asked for once more, if one is. Where nobody has a budget, nobody wants to know.
+async fn asks(app: &App, again: &AskAgain) -> Result<Option<Asks>, Problem> {
+    if !app.limits.have_budgets() {
+        return Ok(None);
+    }
+    let Message::Replied { reply, asked: before } = app.executor.look(again.reply).await? else { return Ok(None) };
+    let asked = match &again.answerer {
+        Some(Answerer::Model(asked)) => Some(asked.clone()),
+        Some(Answerer::Rules | Answerer::Nobody) => None,
+        None => before,
+    };
+    let Some(asked) = asked else { return Ok(None) };
+    let question = app.executor.look::<Message>(reply.to).await?;
+    let text = if let Message::Posted { body, .. } = &question { body.as_str() } else { "" };
+    Ok(Some(Asks::of(&app.providers, again.id, text, &asked)))
 }
 
 impl From<AskAgainError> for Problem {

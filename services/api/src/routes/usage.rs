@@ -9,13 +9,14 @@ use jiff::civil::Date;
 use projections::usage::{self, Days, ModelDay};
 use serde::ser::Error;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::value::RawValue;
 
 use super::positioned::{MinPosition, Seen};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::commands::{Note, find_user};
 use crate::extract::Parameters;
+use crate::limits::{Asker, BudgetShown};
+use crate::money::Dollars;
 use crate::problem::{FieldError, Problem};
 
 const SECONDS_OF_DAY: i64 = 86_400;
@@ -38,6 +39,7 @@ pub(super) struct UsageAnswer {
     until: Day,
     items: Vec<Item>,
     total: Sums,
+    budgets: Vec<BudgetShown>,
 }
 
 #[derive(Serialize)]
@@ -75,8 +77,11 @@ pub(super) async fn show(
     if u32::try_from(rows.len()).is_ok_and(|rows| rows > MOST_ROWS) {
         return Err(invalid("since", "there is too much for one answer: ask for fewer days"));
     }
+    // A key's are shown to who shows it.
+    let key = caller.metadata.key.filter(|_| user == caller.user);
+    let budgets = app.limits.balances(Asker { user, key }).await?;
     note(&app, &caller, user).await?;
-    Ok(Seen(lag, UsageAnswer::of(among, rows)))
+    Ok(Seen(lag, UsageAnswer::of(among, rows, budgets)))
 }
 
 impl UsageParameters {
@@ -105,12 +110,12 @@ fn no_day(field: &'static str) -> FieldError {
     FieldError { field, message: "must be a day like 2026-01-31".to_owned() }
 }
 
-fn invalid(field: &'static str, message: &str) -> Problem {
+pub(super) fn invalid(field: &'static str, message: &str) -> Problem {
     Problem::Invalid(vec![FieldError { field, message: message.to_owned() }])
 }
 
 /// Who is no administrator learns nothing of whom there is.
-async fn whose(app: &App, caller: &Caller, user: Option<&str>) -> Result<UserId, Problem> {
+pub(super) async fn whose(app: &App, caller: &Caller, user: Option<&str>) -> Result<UserId, Problem> {
     let Some(user) = user else { return Ok(caller.user) };
     match find_user(&app.executor, user).await? {
         Some(user) if user == caller.user => Ok(user),
@@ -120,7 +125,7 @@ async fn whose(app: &App, caller: &Caller, user: Option<&str>) -> Result<UserId,
 }
 
 /// Notes that somebody read what is not their own, before they are told.
-async fn note(app: &App, caller: &Caller, of: UserId) -> Result<(), Problem> {
+pub(super) async fn note(app: &App, caller: &Caller, of: UserId) -> Result<(), Problem> {
     if of == caller.user {
         return Ok(());
     }
@@ -131,13 +136,13 @@ async fn note(app: &App, caller: &Caller, of: UserId) -> Result<(), Problem> {
 }
 
 impl UsageAnswer {
-    fn of(among: Days, rows: Vec<ModelDay>) -> Self {
+    fn of(among: Days, rows: Vec<ModelDay>, budgets: Vec<BudgetShown>) -> Self {
         let mut total = usage::Sums::default();
         for row in &rows {
             total.add(row.sums);
         }
         let items = rows.into_iter().map(Item::from).collect();
-        Self { since: Day(among.first), until: Day(among.last), items, total: total.into() }
+        Self { since: Day(among.first), until: Day(among.last), items, total: total.into(), budgets }
     }
 }
 
@@ -185,25 +190,6 @@ impl Serialize for Day {
     }
 }
 
-/// Millionths of a US dollar, as a number of dollars that is exact, however many they are.
-#[derive(Debug, Clone, Copy)]
-struct Dollars(i64);
-
-impl Dollars {
-    const MICROS: i64 = 1_000_000;
-
-    fn text(self) -> String {
-        let text = format!("{}.{:06}", self.0 / Self::MICROS, self.0 % Self::MICROS);
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    }
-}
-
-impl Serialize for Dollars {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.text()).map_err(Error::custom)?.serialize(serializer)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,20 +233,6 @@ mod tests {
         }
         for (since, until) in [("2026-01-02", None), ("2025-01-02", Some("2025-01-01")), ("2024-12-31", None)] {
             assert_eq!(asked(Some(since), until), Err(vec!["since"]), "{since}");
-        }
-    }
-
-    #[test]
-    fn a_cost_is_exact() {
-        for (micros, text) in [
-            (0, "0"),
-            (1, "0.000001"),
-            (10, "0.00001"),
-            (1_500_000, "1.5"),
-            (10_000_000, "10"),
-            (i64::MAX, "9223372036854.775807"),
-        ] {
-            assert_eq!(serde_json::to_string(&Dollars(micros)).ok().as_deref(), Some(text));
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use api::{Algorithm, BootstrapKey, NewPasswords, TrustedProxies};
-use domain::limit::Rate;
 use domain::token::family::Lifetime;
 
 use super::{Database, Storage};
@@ -16,8 +15,6 @@ pub struct Accounts {
     pub lifetime: Lifetime,
     pub leeway_seconds: u32,
     pub passwords: NewPasswords,
-    /// `None` is off.
-    pub sign_in_rate: Option<Rate>,
     pub bootstrap_key: Option<BootstrapKey>,
     pub trusted_proxies: TrustedProxies,
     pub dev_admin: bool,
@@ -27,7 +24,6 @@ const ACCESS_MINUTES: u32 = 15;
 const IDLE_DAYS: u32 = 7;
 const MOST_DAYS: u32 = 30;
 const LEEWAY_SECONDS: u32 = 10;
-const SIGN_IN_RATE: &str = "10/minute";
 const SHORTEST_API_KEY: usize = 16;
 
 impl Accounts {
@@ -38,7 +34,6 @@ impl Accounts {
             lifetime: lifetime(settings)?,
             leeway_seconds: within(settings, "REFRESH_TOKEN_LEEWAY_SECONDS", LEEWAY_SECONDS, 0, 60)?,
             passwords: passwords(settings)?,
-            sign_in_rate: sign_in_rate(settings)?,
             bootstrap_key: bootstrap_key(settings)?,
             trusted_proxies: settings.parsed(
                 "TRUSTED_PROXIES",
@@ -84,14 +79,6 @@ pub fn passwords(settings: &Settings) -> Result<NewPasswords, SettingsError> {
         None | Some("compat") => Ok(NewPasswords::Compat),
         Some("nist") => Ok(NewPasswords::Nist),
         Some(_) => Err(wrong("AUTH_PASSWORD_POLICY", "must be compat or nist")),
-    }
-}
-
-fn sign_in_rate(settings: &Settings) -> Result<Option<Rate>, SettingsError> {
-    const NAME: &str = "RATE_LIMIT_SIGN_IN";
-    match settings.text(NAME).unwrap_or(SIGN_IN_RATE) {
-        "off" => Ok(None),
-        rate => rate.parse().map(Some).map_err(|_| wrong(NAME, "must be off, or a rate like 10/minute")),
     }
 }
 

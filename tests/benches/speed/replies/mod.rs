@@ -3,7 +3,7 @@
 
 mod client;
 pub mod first_token;
-mod proc;
+pub mod proc;
 pub mod streams;
 
 use std::net::SocketAddr;
@@ -57,10 +57,8 @@ struct House {
 impl House {
     async fn start(engine: Engine, provider: &Provider) -> Self {
         raise_files();
-        let limits = ["RATE_LIMIT_SERVICE", "RATE_LIMIT_USER", "RATE_LIMIT_IP", "RATE_LIMIT_SIGN_IN"];
-        let builder = Colloquy::builder().env("COLLOQUY_LOG", "warn,colloquy::serve=info");
+        let builder = Colloquy::builder().unlimited().env("COLLOQUY_LOG", "warn,colloquy::serve=info");
         let builder = builder.env("AI_SERVICES__MINE_BASE_URL", provider.fake.openai_url());
-        let builder = limits.into_iter().fold(builder, |builder, limit| builder.env(limit, "off"));
         match engine {
             Engine::Sqlite => Self { node: builder.start().await, _servers: None },
             Engine::PostgresNats => {

@@ -1,0 +1,3 @@
+-- They have a file of their own, so that no append waits for them.
+drop table limits;
+drop table known_addresses;

@@ -1,0 +1,106 @@
+//! The one task of a process that decides: it takes all that wait, reads their states, hears each rule in turn, and keeps what
+//! they say, as one. There is no timer: while it commits, the next batch gathers.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::states::{Batch, States};
+use super::tables::{self, Table};
+use crate::clock::Clock;
+use crate::{Db, StoreError, in_full};
+
+/// What is to be decided: by which states, and how.
+pub(super) struct Ask {
+    pub(super) keys: Vec<String>,
+    pub(super) case: Box<dyn Case>,
+}
+
+/// A rule, and who wants to know what it says.
+pub(super) trait Case: Send {
+    /// May be heard again, by newer states: what it says last counts.
+    fn hear(&mut self, states: &mut States<'_>);
+    /// Tells what it said, once that is kept.
+    fn answer(self: Box<Self>);
+    fn fail(self: Box<Self>, error: StoreError);
+}
+
+pub(super) struct Ruled<T, R> {
+    rule: R,
+    said: Option<T>,
+    asker: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, R> Ruled<T, R> {
+    pub(super) const fn new(rule: R, asker: oneshot::Sender<Result<T, StoreError>>) -> Self {
+        Self { rule, said: None, asker }
+    }
+}
+
+impl<T: Send, R: Fn(&mut States<'_>) -> T + Send> Case for Ruled<T, R> {
+    fn hear(&mut self, states: &mut States<'_>) {
+        self.said = Some((self.rule)(states));
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(said) = self.said {
+            // Who asked may have gone.
+            let _ = self.asker.send(Ok(said));
+        }
+    }
+
+    fn fail(self: Box<Self>, error: StoreError) {
+        let _ = self.asker.send(Err(error));
+    }
+}
+
+/// How many are decided on at once: few enough that others are posted meanwhile.
+const AT_ONCE: usize = 64;
+/// After so many decisions of a process it forgets what has expired.
+const DECISIONS: usize = 256;
+/// How long nobody waits for a database that has just failed.
+const FAILED: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(db: Db, clock: Clock, mut waiting: mpsc::Receiver<Ask>) {
+    let (mut table, mut failed, mut decisions) = (Table::new(db.clone()), None::<(Instant, StoreError)>, 0);
+    let mut asks = Vec::with_capacity(AT_ONCE);
+    while waiting.recv_many(&mut asks, AT_ONCE).await > 0 {
+        decisions += asks.len();
+        let error = failed.take().filter(|(at, _)| at.elapsed() < FAILED);
+        failed = match error {
+            Some((at, error)) => {
+                asks.drain(..).for_each(|ask| ask.case.fail(error.clone()));
+                Some((at, error))
+            }
+            None => decide(&mut table, &clock, &mut asks).await.err().map(|error| (Instant::now(), error)),
+        };
+        if decisions >= DECISIONS && failed.is_none() {
+            decisions = 0;
+            if let Err(error) = tables::forget(&db, clock.now()).await {
+                tracing::debug!(cause = in_full(&error), "expired limits are forgotten later");
+            }
+        }
+    }
+}
+
+async fn decide(table: &mut Table, clock: &Clock, asks: &mut Vec<Ask>) -> Result<(), StoreError> {
+    let keys: BTreeSet<&String> = asks.iter().flat_map(|ask| &ask.keys).collect();
+    let keys: Vec<String> = keys.into_iter().cloned().collect();
+    let hear = |batch: &mut Batch, now: Timestamp| {
+        for Ask { keys, case } in asks.iter_mut() {
+            case.hear(&mut States { keys, batch, now });
+        }
+    };
+    let decided = table.decide(&keys, clock, hear).await;
+    match &decided {
+        Ok(()) => asks.drain(..).for_each(|ask| ask.case.answer()),
+        Err(error) => {
+            tracing::warn!(cause = in_full(error), "limits can't be decided on");
+            asks.drain(..).for_each(|ask| ask.case.fail(error.clone()));
+        }
+    }
+    decided
+}

@@ -1,0 +1,51 @@
+//! Without the place where windows are kept: nobody signs in, and who is in goes on with a part of what is allowed.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use store::on_write;
+use tests::app::Options;
+use tests::{Stage, TestApp, on_both_engines};
+
+use crate::cast::{code, rate, rates, say, used};
+
+async fn rename(app: &TestApp, from: &str, to: &str) {
+    let sql = format!("alter table {from} rename to {to}");
+    on_write!(app.limits.db(), pool => sqlx::query(&sql).execute(pool).await.map(|_| ())).unwrap();
+}
+
+async fn degraded(app: &TestApp) -> bool {
+    let ready = app.request(Method::GET, "/ready").send().await.unwrap();
+    assert_eq!(ready.status(), 200);
+    ready.json::<Value>().await.unwrap()["degraded"].as_array().unwrap().contains(&json!("limits"))
+}
+
+on_both_engines! {
+    async fn nobody_signs_in_and_who_is_in_goes_on_a_little(stage: Stage) {
+        let options =
+            Options { rates: rates(["off", "8/minute", "1000/minute"]), sign_in_rate: rate("100/minute"), ..Options::default() };
+        let app = TestApp::start(stage, options).await;
+        let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+        assert!(!degraded(&app).await);
+        rename(&app, "limits", "elsewhere").await;
+        let sign_in = async || {
+            let body = json!({"email": "ann@example.com", "password": "whatever it is"});
+            app.request(Method::POST, "/api/v1/users/login").json(&body).send().await.unwrap()
+        };
+        assert_eq!(code(sign_in().await, 503).await, "limits_unavailable");
+        assert_eq!((say(&ann, 3).await, say(&bob, 3).await), (vec![200, 200, 429], vec![200, 200, 429]));
+        assert!(degraded(&app).await);
+        app.clock.advance(60);
+        assert_eq!(say(&ann, 1).await, [200], "it slides");
+
+        rename(&app, "elsewhere", "limits").await;
+        app.until(async || !degraded_after_a_request(&app).await).await;
+        assert_eq!(sign_in().await.status(), 401);
+        assert_eq!(used(&bob).await.1, 0);
+        assert_eq!(say(&bob, 9).await, [[200; 8].as_slice(), &[429]].concat());
+    }
+}
+
+async fn degraded_after_a_request(app: &TestApp) -> bool {
+    app.request(Method::GET, "/api/v1/models").send().await.unwrap();
+    degraded(app).await
+}

@@ -1,0 +1,11 @@
+//! Limits: exact over all nodes, told on every answer, kept over restarts and losses, and what happens without them.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's words are its panics")]
+
+mod away;
+mod budgets;
+mod cast;
+mod http;
+mod law;
+mod lost;
+mod nodes;
+mod uncounted;

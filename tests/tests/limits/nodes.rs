@@ -1,0 +1,98 @@
+//! Three nodes, and many who come at once.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tests::{Asker, Colloquy, Service, Stage};
+
+const NODES: usize = 3;
+
+/// On one database and one bus, and somebody who is signed in at all of them.
+struct Nodes {
+    service: Service,
+    others: [Colloquy; NODES - 1],
+    ann: Asker,
+}
+
+async fn start(settings: &[(&str, &str)]) -> Nodes {
+    let service = Service::start(Stage::postgres_nats().await, settings).await;
+    let ann = Asker::register(&service.node.url(), "ann").await;
+    let others = [service.binary.start().await, service.binary.start().await];
+    Nodes { service, others, ann }
+}
+
+impl Nodes {
+    fn urls(&self) -> Vec<String> {
+        let others = self.others.iter().map(Colloquy::url);
+        [self.service.node.url()].into_iter().chain(others).collect()
+    }
+}
+
+struct Answer {
+    sent: Instant,
+    came: Instant,
+    status: StatusCode,
+}
+
+async fn ask(client: &Client, url: &str, token: &str) -> Answer {
+    let sent = Instant::now();
+    let request = client.post(format!("{url}/api/v1/chat")).bearer_auth(token);
+    let answer = request.json(&json!({"message": "hello"})).send().await.unwrap();
+    Answer { sent, came: Instant::now(), status: answer.status() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_of_a_thousand_pass_whichever_node_they_come_to() {
+    let nodes = start(&[("RATE_LIMIT_USER", "10/hour")]).await;
+    let (client, urls, token) = (Client::new(), nodes.urls(), nodes.ann.token());
+    let connections = (0..64).map(|number| {
+        let (client, urls) = (&client, &urls);
+        async move {
+            let mut passed = 0;
+            for turn in 0..16 {
+                passed +=
+                    usize::from(ask(client, &urls[(number + turn) % NODES], token).await.status == StatusCode::OK);
+            }
+            passed
+        }
+    });
+    assert_eq!(join_all(connections).await.iter().sum::<usize>(), 10);
+    let status = client.get(format!("{}/api/v1/chat/rate-limit", urls[0])).bearer_auth(token).send().await.unwrap();
+    assert_eq!(status.json::<Value>().await.unwrap()["user"]["current"], 10);
+}
+
+/// What was admitted when is known only as between when it was sent and when its answer came: so a fault is one wherever in
+/// between it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn as_the_window_slides_never_more_and_never_a_refusal_while_there_were_fewer() {
+    const MOST: usize = 10;
+    const WINDOW: Duration = Duration::from_secs(1);
+    let nodes = start(&[("RATE_LIMIT_USER", "10/second")]).await;
+    let (client, urls, token, begun) = (Client::new(), nodes.urls(), nodes.ann.token(), Instant::now());
+    let connections = (0..12).map(|number| {
+        let (client, urls) = (&client, &urls);
+        async move {
+            let mut answers = Vec::new();
+            while begun.elapsed() < WINDOW * 6 {
+                answers.push(ask(client, &urls[number % NODES], token).await);
+            }
+            answers
+        }
+    });
+    let answers: Vec<Answer> = join_all(connections).await.into_iter().flatten().collect();
+    let mut admitted: Vec<&Answer> = answers.iter().filter(|it| it.status == StatusCode::OK).collect();
+    assert!(answers.iter().all(|it| [200, 429].contains(&it.status.as_u16())));
+    assert!(admitted.len() >= MOST * 5, "{} in six seconds", admitted.len());
+    assert!(answers.len() > admitted.len() * 2, "nobody pressed");
+    admitted.sort_by_key(|it| it.came);
+    for (place, one) in admitted.iter().enumerate() {
+        let surely_within = admitted.iter().skip(place).filter(|it| it.sent >= one.sent && it.came < one.sent + WINDOW);
+        assert!(surely_within.count() <= MOST);
+    }
+    for refused in answers.iter().filter(|it| it.status == StatusCode::TOO_MANY_REQUESTS) {
+        let may_count = admitted.iter().filter(|it| it.came + WINDOW > refused.sent && it.sent < refused.came);
+        assert!(may_count.count() >= MOST, "refused while there were fewer");
+    }
+}
