@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::{Admission, Guess, Throttle, Ticket};
 use domain::Timestamp;
 use domain::ids::UserId;
-use domain::limit::{Backoff, Rate};
+use domain::limit::{Backoff, Rate, Window};
 use futures::future::join_all;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
@@ -349,9 +349,14 @@ on_both_engines! {
         for _ in 0..256 {
             limits.decide(owned(["other"]), |states| add(states, 0, "x", at(60))).await.unwrap();
         }
-        // It is forgotten after these were answered.
-        limits.decide(owned(["other"]), |_| ()).await.unwrap();
-        assert_eq!(read(&limits, ["old"]).await, [""]);
+        // Beside these.
+        let forgotten = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(10));
+            while read(&limits, ["old"]).await != [""] {
+                tick.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), forgotten).await.unwrap();
     }
 
     async fn a_state_may_be_lost_where_its_table_is_newer(stage: Stage) {
@@ -382,4 +387,57 @@ async fn who_writes_what_is_no_text_into_a_header_is_not_taken_for_the_proxy() {
     assert_eq!(status("bob@example.com", b"m\xc3\xbcll, 192.0.2.2").await, 401);
     assert_eq!(status("cat@example.com", b"192.0.2.1").await, 429);
     assert_eq!(status("cat@example.com", b"\xff, 192.0.2.2").await, 429);
+}
+
+// A row that is made again is none that somebody may still know.
+#[tokio::test]
+async fn what_was_forgotten_and_made_again_elsewhere_is_not_taken_for_what_was() {
+    let stage = Stage::postgres_nats().await;
+    let clock = Clock::manual(NOW);
+    let open = async || Limits::open(&stage.another_db(), clock.clone()).await.unwrap();
+    let (one, other) = (open().await, open().await);
+    let admit = async |node: &Limits| {
+        let decided = node.decide(owned(["ann"]), |states| {
+            let (mut window, rate): (Window, Rate) = (states.get(0), "10/minute".parse().unwrap());
+            let admitted = window.admit(states.now(), rate);
+            let end = window.expires_at(rate);
+            states.keep(0, window, end);
+            admitted.is_ok()
+        });
+        decided.await.unwrap()
+    };
+    for _ in 0..10 {
+        assert!(admit(&one).await);
+    }
+    clock.advance(600);
+    other.forget(clock.now()).await.unwrap();
+    for _ in 0..10 {
+        assert!(admit(&other).await);
+    }
+    assert!(!admit(&one).await, "it believes in what is no more");
+}
+
+// Who holds a limit and stands still is not waited for.
+#[tokio::test]
+async fn who_holds_a_limit_and_stands_still_is_not_waited_for() {
+    let stage = Stage::postgres_nats().await;
+    let limits = limits(stage.log.db()).await;
+    let decide = || limits.decide(owned(["ann"]), |states| add(states, 0, "x", at(30)));
+    decide().await.unwrap();
+    let Db::Postgres(postgres) = stage.log.db() else { return };
+    let mut held = postgres.pool.begin().await.unwrap();
+    sqlx::query("select from limits for update").execute(&mut *held).await.unwrap();
+    let begun = std::time::Instant::now();
+    assert!(decide().await.is_err());
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert!(decide().await.is_err(), "nor is anybody else who comes at once");
+    held.rollback().await.unwrap();
+    let again = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        while decide().await.is_err() {
+            tick.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), again).await.unwrap();
+    assert_eq!(read(&limits, ["ann"]).await, ["xx"]);
 }

@@ -63,9 +63,10 @@ impl Window {
         })
     }
 
-    /// Takes back one that was admitted at that moment, or shortly before the next one.
-    pub fn withdraw(&mut self, admitted: Timestamp) {
-        if let Some(place) = self.runs.iter().position(|run| run.at >= admitted)
+    /// Takes back one that was admitted at that moment, if it is still there.
+    pub fn withdraw(&mut self, admitted: Timestamp, rate: Rate) {
+        let is_its = |run: &Run| run.at >= admitted && part(run.at, rate) == part(admitted, rate);
+        if let Some(place) = self.runs.iter().position(is_its)
             && let Some(run) = self.runs.get_mut(place)
         {
             run.count -= 1;
@@ -198,12 +199,14 @@ mod tests {
         for micros in [0, 0, 10] {
             assert_eq!(window.admit(at(micros), rate), Ok(()));
         }
-        window.withdraw(at(0));
+        window.withdraw(at(0), rate);
         assert_eq!(window.used(at(10), rate), 2);
         assert_eq!(window.admit(at(20), rate), Ok(()));
         assert_eq!(window.admit(at(20), rate), Err(at(60_000_000)));
-        window.withdraw(at(30));
-        assert_eq!(window.used(at(30), rate), 3, "there was none");
+        for other in [-1, 5, 30] {
+            window.withdraw(at(other), rate);
+        }
+        assert_eq!(window.used(at(30), rate), 3, "there was none then");
     }
 
     #[test]

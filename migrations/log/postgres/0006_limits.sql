@@ -1,12 +1,15 @@
--- A row is rewritten again and again: in place, where there is room for it. Its version tells whether it is still as it was.
+-- A row is rewritten again and again: in place, where there is room for it. Its version tells whether it is still as it was. One that
+-- is made again begins with the time, in microseconds: it comes to no version that an older one had.
 alter table limits set (fillfactor = 50);
 alter table limits add column version bigint not null default 0;
 
 -- Keeps some states, whose rows the caller has locked.
-create function write_limits(kept text[], states text[], ends bigint[]) returns void language sql as $$
+create function write_limits(kept text[], states text[], ends bigint[]) returns void language plpgsql as $$
+begin
     update limits set state = given.state, expires_at = given.expires_at, version = limits.version + 1
     from unnest(kept, states, ends) as given (key, state, expires_at)
-    where limits.key = given.key
+    where limits.key = given.key;
+end
 $$;
 
 -- The same, where all that was read is still as it was; else nothing. Everybody locks in the order of the keys.

@@ -166,12 +166,24 @@ impl App {
                 return Err(over_budget(exceeded));
             }
         };
-        let done = self.executor.execute(command, caller.metadata.clone()).await;
-        if !done.as_ref().is_ok_and(|done| done.position.is_some()) {
-            self.limits.withdraw(charge).await;
-            self.limits.give_back(reserved).await;
+        match self.executor.execute(command, caller.metadata.clone()).await {
+            Ok(done) => {
+                // What came before may still be running, and by what is reserved now.
+                if done.position.is_none() {
+                    self.limits.withdraw(charge).await;
+                }
+                Ok(done)
+            }
+            Err(error) => {
+                let problem = Problem::from(error);
+                // Where nobody knows whether it came into the log, it counts.
+                if !matches!(problem, Problem::Store(_)) {
+                    self.limits.withdraw(charge).await;
+                    self.limits.give_back(reserved).await;
+                }
+                Err(problem)
+            }
         }
-        Ok(done?)
     }
 
     /// How often somebody may ask for a reply.

@@ -114,8 +114,12 @@ impl RateLimits {
         let keys = keys(&counted);
         let withdraw = move |states: &mut States<'_>| {
             for (place, it) in counted.iter().enumerate() {
+                // What is lost is made again by who needs it.
+                if !states.is_there(place) {
+                    continue;
+                }
                 let mut window: Window = states.get(place);
-                window.withdraw(at);
+                window.withdraw(at, it.rate);
                 let end = window.expires_at(it.rate);
                 states.keep(place, window, end);
             }
@@ -176,7 +180,7 @@ impl RateLimits {
                 said
             }
             Err(error) => {
-                tracing::warn!(cause = store::in_full(&error), "limits are decided by this node alone");
+                tracing::debug!(cause = store::in_full(&error), "a limit is decided by this node alone");
                 self.0.local.decide(&counted, self.0.clock.now())
             }
         };

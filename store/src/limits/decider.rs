@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::states::{Batch, States};
@@ -66,7 +67,7 @@ const FAILED: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(db: Db, clock: Clock, mut waiting: mpsc::Receiver<Ask>) {
     let (mut table, mut failed, mut decisions) = (Table::new(db.clone()), None::<(Instant, StoreError)>, 0);
-    let mut asks = Vec::with_capacity(AT_ONCE);
+    let (mut asks, mut forgetting) = (Vec::with_capacity(AT_ONCE), None);
     while waiting.recv_many(&mut asks, AT_ONCE).await > 0 {
         decisions += asks.len();
         let error = failed.take().filter(|(at, _)| at.elapsed() < FAILED);
@@ -77,12 +78,17 @@ pub(super) async fn run(db: Db, clock: Clock, mut waiting: mpsc::Receiver<Ask>) 
             }
             None => decide(&mut table, &clock, &mut asks).await.err().map(|error| (Instant::now(), error)),
         };
-        if decisions >= DECISIONS && failed.is_none() {
+        if decisions >= DECISIONS && forgetting.as_ref().is_none_or(JoinHandle::is_finished) {
             decisions = 0;
-            if let Err(error) = tables::forget(&db, clock.now()).await {
-                tracing::debug!(cause = in_full(&error), "expired limits are forgotten later");
-            }
+            forgetting = Some(tokio::spawn(forget(db.clone(), clock.now())));
         }
+    }
+}
+
+/// Beside the decisions: none waits for it.
+async fn forget(db: Db, now: Timestamp) {
+    if let Err(error) = tables::forget(&db, now).await {
+        tracing::debug!(cause = in_full(&error), "expired limits are forgotten later");
     }
 }
 

@@ -32,10 +32,14 @@ const CROWDED: u32 = 32;
 const EMPTY_SECONDS: i64 = 60;
 
 impl Connected {
-    /// What is lost with the server's power is the last moment; nobody waits for its disk.
+    /// What is lost with the server's power is the last moment; nobody waits for its disk. A process that stands still while it
+    /// decides loses its locks, as others wait for them.
     pub(super) async fn to(postgres: &PostgresDb) -> Result<Self, StoreError> {
         let mut connection = PgConnection::connect_with(&postgres.pool.connect_options()).await?;
-        sqlx::query("set synchronous_commit = off").execute(&mut connection).await?;
+        let settings = "select set_config('synchronous_commit', 'off', false), set_config('lock_timeout', '1s', false), \
+                        set_config('statement_timeout', '2s', false), \
+                        set_config('idle_in_transaction_session_timeout', '1s', false)";
+        sqlx::query(settings).execute(&mut connection).await?;
         Ok(Self { connection, known: HashMap::new(), crowded: 0 })
     }
 
@@ -131,8 +135,10 @@ impl Connected {
 }
 
 async fn make_rows(connection: &mut PgConnection, keys: &[String], now: Timestamp) -> Result<(), StoreError> {
-    let sql = "insert into limits (key, state, expires_at) \
-               select $2, $3::bigint::text, $4::bigint union all select key, '', $5 from unnest($1::text[]) as given (key) \
+    let sql = "insert into limits (key, state, expires_at, version) \
+               select key, state, expires_at, extract(epoch from clock_timestamp()) * 1000000 \
+               from (select $2, $3::bigint::text, $4::bigint \
+                     union all select key, '', $5 from unnest($1::text[]) as given (key)) as made (key, state, expires_at) \
                on conflict (key) do nothing";
     let soon = now.plus_seconds(EMPTY_SECONDS).as_micros();
     let query = sqlx::query(sql).bind(keys).bind(SINCE).bind(now.as_micros()).bind(i64::MAX).bind(soon);

@@ -64,6 +64,11 @@ impl Slot {
         Self { text, value: None, kept: None }
     }
 
+    /// Whether nothing was kept, nor is to be.
+    const fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.kept.is_none()
+    }
+
     fn value<S: State>(&mut self) -> Option<&mut S> {
         let is_read = self.value.as_mut().is_some_and(|value| (**value).as_any().is::<S>());
         if !is_read {
@@ -98,12 +103,21 @@ impl States<'_> {
         }
     }
 
+    /// Whether there is a state.
+    #[must_use]
+    pub fn is_there(&self, place: usize) -> bool {
+        self.slot_at(place).is_some_and(|slot| !slot.is_empty())
+    }
+
     /// Whether a state may have been there and have been lost: none was kept, and that there is something to keep them in is
     /// newer than that.
     #[must_use]
     pub fn may_be_lost(&self, place: usize, since: Timestamp) -> bool {
-        let slot = self.keys.get(place).and_then(|key| self.batch.slots.get(key));
-        self.batch.since > since && slot.is_some_and(|slot| slot.text.is_empty() && slot.kept.is_none())
+        self.batch.since > since && self.slot_at(place).is_some_and(Slot::is_empty)
+    }
+
+    fn slot_at(&self, place: usize) -> Option<&Slot> {
+        self.batch.slots.get(self.keys.get(place)?)
     }
 
     fn slot(&mut self, place: usize) -> Option<&mut Slot> {

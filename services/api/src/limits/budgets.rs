@@ -111,7 +111,7 @@ impl RateLimits {
         let Some((reply, keys)) = reserved.filter(|(_, keys)| !keys.is_empty()) else { return };
         let places = 0..keys.len();
         let withdraw = move |states: &mut States<'_>| {
-            for place in places.clone() {
+            for place in places.clone().filter(|place| states.is_there(*place)).collect::<Vec<_>>() {
                 let mut spending: Spending = states.get(place);
                 spending.withdraw(reply);
                 keep(states, place, spending);

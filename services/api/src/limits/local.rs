@@ -41,10 +41,12 @@ impl Local {
 
     /// In the order of the windows, as elsewhere.
     pub(super) fn decide(&self, counted: &[Counted], now: Timestamp) -> Said {
-        self.is_needed.store(true, Ordering::Relaxed);
+        if !self.is_needed.swap(true, Ordering::Relaxed) {
+            tracing::warn!("limits are decided by this node alone: it admits a quarter of each");
+        }
         let counted: Vec<Counted> = counted.iter().map(|it| Counted { rate: part(it.rate), ..it.clone() }).collect();
         let held: Vec<_> = counted.iter().map(|it| self.windows.get_with(it.key.clone(), Arc::default)).collect();
-        // The service's comes first in all of them, so that no two wait for each other.
+        // The address' comes first in all of them, then the service's, so that no two wait for each other.
         let mut locked: Vec<_> = held.iter().map(|it| it.lock().unwrap_or_else(PoisonError::into_inner)).collect();
         let refused = counted.iter().zip(&locked).find_map(|(it, window)| it.refusal(window, now));
         if refused.is_none() {
