@@ -7,8 +7,6 @@ mod postgres;
 mod states;
 mod tables;
 
-use std::sync::Arc;
-
 use domain::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,7 +21,7 @@ pub use states::{State, States};
 pub struct Limits {
     db: Db,
     clock: Clock,
-    queue: Arc<mpsc::Sender<Ask>>,
+    queue: mpsc::Sender<Ask>,
 }
 
 /// How many may wait to be decided on.
@@ -43,7 +41,7 @@ impl Limits {
         };
         let (queue, waiting) = mpsc::channel(QUEUE);
         tokio::spawn(decider::run(db.clone(), clock.clone(), waiting));
-        Ok(Self { db, clock, queue: Arc::new(queue) })
+        Ok(Self { db, clock, queue })
     }
 
     /// Where they are kept.

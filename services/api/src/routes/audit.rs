@@ -1,18 +1,17 @@
 //! `/api/v1/audit/tokens`: what tokens did: one's own; for auditors, everybody's.
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use domain::ids::UserId;
 use domain::token::notice::NoticeEvent;
-use futures::StreamExt;
-use futures::stream::{self, try_unfold};
+use futures::stream::try_unfold;
 use projections::token_activity::{self, Activity, Filter, Page};
 use serde::{Deserialize, Serialize};
 use store::{Position, ReadModel, StoreError};
 
+use super::download::File;
 use super::positioned::MinPosition;
 use crate::activity::{ActivityRow, Asked, Csv, Unfit};
 use crate::app::App;
@@ -183,23 +182,11 @@ async fn export(app: &App, caller: &Caller, wanted: Wanted, form: Form) -> Resul
     let walk =
         Walk { model, filter: wanted.filter, form, reader: Reader::of(caller), after: Position::START, upto, left };
     note(app, caller, walk.filter.user, true).await?;
-    // The first page is read before the answer begins, so that a database that is away can still be told.
-    let (first, rest) = walk.next().await?;
-    let rest = try_unfold(rest, |walk| async move {
+    let pages = try_unfold(Some(walk), |walk| async move {
         let Some(walk) = walk else { return Ok(None) };
         walk.next().await.map(Some)
     });
-    let body = stream::iter([Ok(first)]).chain(rest).inspect(|page: &Result<String, StoreError>| {
-        if let Err(error) = page {
-            tracing::error!(cause = store::in_full(error), "an export broke off");
-        }
-    });
-    let headers = [
-        (header::CONTENT_TYPE, form.content_type()),
-        (header::CONTENT_DISPOSITION, form.disposition()),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    Ok((headers, Body::from_stream(body)).into_response())
+    Ok(form.file().of(pages).await?)
 }
 
 /// For whom rows are written.
@@ -260,18 +247,12 @@ impl Walk {
 }
 
 impl Form {
-    const fn content_type(self) -> HeaderValue {
-        match self {
-            Self::Ndjson => HeaderValue::from_static("application/x-ndjson"),
-            Self::Csv => HeaderValue::from_static("text/csv; charset=utf-8; header=present"),
-        }
-    }
-
-    const fn disposition(self) -> HeaderValue {
-        match self {
-            Self::Ndjson => HeaderValue::from_static("attachment; filename=\"token-activity.ndjson\""),
-            Self::Csv => HeaderValue::from_static("attachment; filename=\"token-activity.csv\""),
-        }
+    const fn file(self) -> File {
+        let (content_type, disposition) = match self {
+            Self::Ndjson => ("application/x-ndjson", "attachment; filename=\"token-activity.ndjson\""),
+            Self::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"token-activity.csv\""),
+        };
+        File { content_type, disposition }
     }
 
     fn lines(self, mut rows: impl Iterator<Item = ActivityRow>, is_first: bool) -> serde_json::Result<String> {

@@ -3,17 +3,13 @@
 mod form;
 mod walk;
 
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use domain::ids::ConversationId;
 use domain::token::notice::NoticeEvent;
-use futures::stream::{self, try_unfold};
-use futures::{StreamExt, TryStreamExt};
+use futures::stream::try_unfold;
 use projections::history;
 use serde::Deserialize;
-use store::StoreError;
 
 use super::positioned::MinPosition;
 use super::posting::parse_session;
@@ -82,18 +78,5 @@ async fn export(
     let done = app.executor.execute(&note, caller.metadata.clone()).await?;
     app.own_writes.note(caller.user, done.position);
     let walk = Walk::new(app.read_models.history.clone(), caller.user, form, all, app.clock().now());
-    let mut pages = Box::pin(try_unfold(walk, Walk::next));
-    // The first page is read before the answer begins, so that a database that is away can still be told.
-    let first = pages.try_next().await?;
-    let pages = stream::iter(first.map(Ok)).chain(pages).inspect(|page: &Result<String, StoreError>| {
-        if let Err(error) = page {
-            tracing::error!(cause = store::in_full(error), "an export broke off");
-        }
-    });
-    let headers = [
-        (header::CONTENT_TYPE, form.content_type()),
-        (header::CONTENT_DISPOSITION, form.disposition()),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    Ok((headers, Body::from_stream(pages)).into_response())
+    Ok(form.file().of(try_unfold(walk, Walk::next)).await?)
 }

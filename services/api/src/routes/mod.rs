@@ -7,6 +7,7 @@ mod audit;
 mod branching;
 mod chat;
 mod cookie;
+mod download;
 mod embedding;
 mod export;
 mod frames;

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use axum::http::HeaderValue;
 use domain::Timestamp;
 use domain::ids::ConversationId;
 use projections::history::{Attachment, Conversation, Message, Role, Scope, State};
@@ -11,6 +10,7 @@ use serde_json::json;
 use store::StoreError;
 
 use crate::portable::{self, FORMAT, VERSION};
+use crate::routes::download::File;
 use crate::routes::shown::NAMELESS;
 use crate::time::Time;
 
@@ -21,18 +21,12 @@ pub(super) enum Form {
 }
 
 impl Form {
-    pub(super) const fn content_type(self) -> HeaderValue {
-        match self {
-            Self::Json => HeaderValue::from_static("application/json"),
-            Self::Markdown => HeaderValue::from_static("text/markdown; charset=utf-8"),
-        }
-    }
-
-    pub(super) const fn disposition(self) -> HeaderValue {
-        match self {
-            Self::Json => HeaderValue::from_static("attachment; filename=\"colloquy.json\""),
-            Self::Markdown => HeaderValue::from_static("attachment; filename=\"colloquy.md\""),
-        }
+    pub(super) const fn file(self) -> File {
+        let (content_type, disposition) = match self {
+            Self::Json => ("application/json", "attachment; filename=\"colloquy.json\""),
+            Self::Markdown => ("text/markdown; charset=utf-8", "attachment; filename=\"colloquy.md\""),
+        };
+        File { content_type, disposition }
     }
 
     /// All branches where they can be told apart; else the one that was chosen.

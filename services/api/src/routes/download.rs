@@ -1,0 +1,36 @@
+//! An answer that is kept as a file, and goes out page by page as it is read.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures::stream::{self, Stream};
+use futures::{StreamExt, TryStreamExt};
+use store::StoreError;
+
+/// What kind of file it is, and what it is to be called.
+pub(super) struct File {
+    pub(super) content_type: &'static str,
+    pub(super) disposition: &'static str,
+}
+
+impl File {
+    /// The first page is read before the answer begins, so that a database that is away can still be told.
+    pub(super) async fn of(
+        self,
+        pages: impl Stream<Item = Result<String, StoreError>> + Send + 'static,
+    ) -> Result<Response, StoreError> {
+        let mut pages = Box::pin(pages);
+        let first = pages.try_next().await?;
+        let pages = stream::iter(first.map(Ok)).chain(pages).inspect(|page: &Result<String, StoreError>| {
+            if let Err(error) = page {
+                tracing::error!(cause = store::in_full(error), "an export broke off");
+            }
+        });
+        let headers = [
+            (header::CONTENT_TYPE, HeaderValue::from_static(self.content_type)),
+            (header::CONTENT_DISPOSITION, HeaderValue::from_static(self.disposition)),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
+        Ok((headers, Body::from_stream(pages)).into_response())
+    }
+}
