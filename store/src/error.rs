@@ -64,6 +64,13 @@ impl StoreError {
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Closed | Self::Contended)
     }
+
+    /// Whether Postgres has ended the session, and so has kept nothing of what it was just asked to.
+    pub(crate) fn ended_by_server(&self) -> bool {
+        let Self::Unavailable(error) = self else { return false };
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.is_some_and(|code| code.starts_with("57P"))
+    }
 }
 
 pub(crate) fn is_passing(error: &sqlx::Error) -> bool {

@@ -1,7 +1,7 @@
 //! A sliding window: never more than the limit in any of them, and never a refusal while there were fewer.
 //!
 //! Exact to the microsecond where a window takes a thousand or fewer. Of one that takes more, what comes within the same
-//! hundredth of it is counted as if it had come with its last: never too many, and a place is free again a hundredth late.
+//! hundredth of it is counted as if it had come with its end: never too many, and a place is free again a hundredth late.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ struct Run {
 /// By how much the clocks of nodes may differ: so much longer is a time remembered than its window lasts.
 const SKEW_SECONDS: i64 = 5;
 /// How many a window may take whose every microsecond counts; and how finely one that takes more is divided.
-const EXACT: usize = 1_000;
+pub(super) const EXACT: usize = 1_000;
 const PARTS: i64 = 100;
 
 impl Window {
@@ -41,15 +41,20 @@ impl Window {
         if let Some(until) = self.blocked_until(now, rate) {
             return Err(until);
         }
+        self.add(now, rate, 1);
+        Ok(())
+    }
+
+    pub(super) fn add(&mut self, now: Timestamp, rate: Rate, count: usize) {
         let remembered = i64::from(rate.seconds()) + SKEW_SECONDS;
         self.runs.retain(|run| run.at.plus_seconds(remembered) > now);
+        let at = counts_at(now, rate);
         // Another node's clock may be ahead of this one's.
-        let place = self.runs.partition_point(|run| run.at <= now);
+        let place = self.runs.partition_point(|run| run.at <= at);
         match place.checked_sub(1).and_then(|before| self.runs.get_mut(before)) {
-            Some(run) if part(run.at, rate) == part(now, rate) => *run = Run { at: now, count: run.count + 1 },
-            Some(_) | None => self.runs.insert(place, Run { at: now, count: 1 }),
+            Some(run) if run.at == at => run.count += count,
+            Some(_) | None => self.runs.insert(place, Run { at, count }),
         }
-        Ok(())
     }
 
     /// When the next one would be admitted, where none is now.
@@ -65,15 +70,20 @@ impl Window {
 
     /// Takes back one that was admitted at that moment, if it is still there.
     pub fn withdraw(&mut self, admitted: Timestamp, rate: Rate) {
-        let is_its = |run: &Run| run.at >= admitted && part(run.at, rate) == part(admitted, rate);
-        if let Some(place) = self.runs.iter().position(is_its)
-            && let Some(run) = self.runs.get_mut(place)
-        {
-            run.count -= 1;
-            if run.count == 0 {
-                self.runs.remove(place);
-            }
+        self.subtract(counts_at(admitted, rate), 1);
+    }
+
+    pub(super) fn subtract(&mut self, at: Timestamp, count: usize) {
+        for run in self.runs.iter_mut().filter(|run| run.at == at) {
+            run.count = run.count.saturating_sub(count);
         }
+        self.runs.retain(|run| run.count > 0);
+    }
+
+    /// How many came at the same time, as far as such a window tells times apart.
+    pub(super) fn together(&self, now: Timestamp, rate: Rate) -> usize {
+        let at = counts_at(now, rate);
+        self.runs.iter().filter(|run| run.at == at).map(|run| run.count).sum()
     }
 
     /// How many count at a moment.
@@ -90,7 +100,9 @@ impl Window {
 
     fn counted(&self, now: Timestamp, rate: Rate) -> impl Iterator<Item = Run> {
         let seconds = i64::from(rate.seconds());
-        let near = move |run: &Run| run.at.plus_seconds(seconds) > now && now.plus_seconds(seconds) > run.at;
+        // What another node's clock has put ahead counts; what no clock can mean does not.
+        let ahead = now.plus_seconds(seconds + SKEW_SECONDS);
+        let near = move |run: &Run| run.at.plus_seconds(seconds) > now && ahead > run.at;
         self.runs.iter().copied().filter(near)
     }
 
@@ -103,10 +115,12 @@ impl Window {
     }
 }
 
-/// In which part of time a moment lies, where a window is divided into parts; else each microsecond is one.
-fn part(at: Timestamp, rate: Rate) -> i64 {
-    let parts_of = if rate.most() > EXACT { i64::from(rate.seconds()) * 1_000_000 / PARTS } else { 1 };
-    at.as_micros().div_euclid(parts_of)
+/// As coming when a moment counts: the end of the part of time in which it lies, where a window is divided into parts; else it is
+/// a part by itself.
+pub(super) fn counts_at(moment: Timestamp, rate: Rate) -> Timestamp {
+    let part = if rate.most() > EXACT { i64::from(rate.seconds()) * 1_000_000 / PARTS } else { 1 };
+    let micros = moment.as_micros();
+    Timestamp::from_micros(micros.saturating_add(part - 1 - micros.rem_euclid(part)))
 }
 
 /// How it is kept: each run as how long it came after the one before, in microseconds, and how many it is.

@@ -38,7 +38,8 @@ impl Connected {
         let mut connection = PgConnection::connect_with(&postgres.pool.connect_options()).await?;
         let settings = "select set_config('synchronous_commit', 'off', false), set_config('lock_timeout', '1s', false), \
                         set_config('statement_timeout', '2s', false), \
-                        set_config('idle_in_transaction_session_timeout', '1s', false)";
+                        set_config('idle_in_transaction_session_timeout', '1s', false), \
+                        set_config('application_name', 'colloquy limits', false)";
         sqlx::query(settings).execute(&mut connection).await?;
         Ok(Self { connection, known: HashMap::new(), crowded: 0 })
     }

@@ -11,8 +11,8 @@ use super::postgres::Connected;
 use super::states::{Batch, Slot};
 use crate::bulk::{self, Column};
 use crate::clock::Clock;
-use crate::db::SqliteFile;
-use crate::{Db, StoreError, Tx, on, on_tx, on_write};
+use crate::db::{PostgresDb, SqliteFile};
+use crate::{Db, StoreError, Tx, in_full, on, on_tx, on_write};
 
 /// The states, and on Postgres a connection of its own to them, which is made again when it breaks.
 pub(super) struct Table {
@@ -49,21 +49,36 @@ impl Table {
         match &self.db {
             Db::Sqlite(file) => on_sqlite(file, keys, clock, hear).await,
             Db::Postgres(postgres) => {
-                let connected = self.connection.take();
-                let deciding = async {
-                    let mut connected = match connected {
-                        Some(connected) => connected,
-                        None => Connected::to(postgres).await?,
-                    };
-                    connected.decide(keys, clock, hear).await?;
-                    Ok::<_, StoreError>(connected)
-                };
+                let deciding = on_postgres(postgres, self.connection.take(), keys, clock, hear);
                 let silent = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
                 self.connection = Some(tokio::time::timeout(ANSWER, deciding).await.unwrap_or_else(silent)?);
                 Ok(())
             }
         }
     }
+}
+
+/// On the connection that there is, or on a new one, where the server has ended that one and so has kept nothing. Whether a
+/// connection that broke otherwise has kept what was said, nobody knows: it is not said twice.
+async fn on_postgres(
+    postgres: &PostgresDb,
+    kept: Option<Connected>,
+    keys: &[String],
+    clock: &Clock,
+    mut hear: impl FnMut(&mut Batch, Timestamp),
+) -> Result<Connected, StoreError> {
+    if let Some(mut connected) = kept {
+        match connected.decide(keys, clock, &mut hear).await {
+            Ok(()) => return Ok(connected),
+            Err(error) if error.ended_by_server() => {
+                tracing::debug!(cause = in_full(&error), "limits are decided on a new connection");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let mut connected = Connected::to(postgres).await?;
+    connected.decide(keys, clock, &mut hear).await?;
+    Ok(connected)
 }
 
 async fn on_sqlite(
