@@ -25,7 +25,7 @@ bench: tools
 fmt:
 	cargo fmt --all
 
-# Postgres with pgvector, nats-server and nextest, if they are missing.
+# What the tests start, servers and browser, and nextest, if they are missing.
 tools:
 	tests/install-tools.sh
 	cargo nextest --version > /dev/null 2>&1 || cargo install cargo-nextest --locked

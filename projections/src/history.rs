@@ -21,11 +21,13 @@ use store::{Position, StoreError, Tx};
 
 use crate::{Change, Projection};
 pub use attachments::{Attachment, attachment, attachments_in, attachments_of, kept_between};
-pub use conversations::{Conversation, ConversationsQuery, Listed, conversation, conversations};
+pub use conversations::{
+    Conversation, ConversationsQuery, Listed, conversation, conversations, conversations_in_all, last_words,
+};
 pub use query::{
     Clearing, Cursor, HistoryPage, HistoryQuery, Scope, conversations_of, message, page, siblings, stretch,
 };
-pub use replies::{above, awaited, awaited_above, awaited_by, awaited_in, replies_of};
+pub use replies::{above, awaited, awaited_above, awaited_by, awaited_in, opening, replies_of};
 
 /// The read model of conversations, messages and their files.
 #[derive(Debug)]

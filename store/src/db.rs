@@ -243,6 +243,15 @@ impl Db {
         Ok(())
     }
 
+    /// How many connections its pools have open, and how many of these nobody uses now.
+    #[must_use]
+    pub fn connections(&self) -> (u32, usize) {
+        match self {
+            Self::Sqlite(file) => (file.write.size() + file.read.size(), file.write.num_idle() + file.read.num_idle()),
+            Self::Postgres(postgres) => (postgres.pool.size(), postgres.pool.num_idle()),
+        }
+    }
+
     pub async fn close(&self) {
         match self {
             Self::Sqlite(file) => file.close().await,

@@ -65,7 +65,7 @@ impl Executor {
     /// Runs a command to its end. A conflict, or a refusal that may be due to a state kept too long, runs it again on
     /// fresh states.
     pub async fn execute<C: Command>(&self, command: &C, metadata: Metadata) -> Result<Done<C::Output>, C::Error> {
-        self.attempt(command, &metadata).instrument(tracing::info_span!("command", name = C::NAME)).await
+        self.attempt(command, &metadata).instrument(tracing::info_span!("command", command = C::NAME)).await
     }
 
     /// A stream's state as the database has it, for who only wants to look.

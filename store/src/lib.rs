@@ -10,6 +10,7 @@ mod lease;
 pub mod limits;
 mod link;
 pub mod log;
+pub mod metrics;
 mod migrate;
 pub mod read_model;
 mod recorded;

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use api::{
-    AccessTokens, Algorithm, ApiKeys, App, BootstrapKey, Files, Followers, Imports, NewPasswords, Operator, OwnWrites,
-    Parts, Passwords, Patience, Place, RateLimits, Rates, RefreshTokens, Revocations, SecretKey, SigningKeys, Surface,
-    Throttle, TrustedProxies, UnknownTokens,
+    AccessTokens, Algorithm, ApiKeys, App, BootstrapKey, Files, Followers, Imports, Metrics, MetricsLogin,
+    NewPasswords, Operator, Origins, OwnWrites, Parts, Passwords, Patience, Place, RateLimits, Rates, RefreshTokens,
+    Revocations, SecretKey, SigningKeys, Surface, Throttle, TrustedProxies, UnknownTokens,
 };
 use domain::limit::Rate;
 use domain::token::family::Lifetime;
@@ -49,6 +49,7 @@ pub struct Options {
     pub rates: Rates,
     pub bootstrap_key: Option<BootstrapKey>,
     pub trusted_proxies: TrustedProxies,
+    pub origins: Origins,
     /// None: the rule bot answers.
     pub providers: ProvidersConfig,
     pub context: Context,
@@ -56,6 +57,8 @@ pub struct Options {
     /// In bytes.
     pub attachment_limit: u64,
     pub attachment_patience: Patience,
+    /// None: whoever asks from this machine.
+    pub metrics: Option<MetricsLogin>,
 }
 
 impl Default for Options {
@@ -67,11 +70,13 @@ impl Default for Options {
             rates: Rates::default(),
             bootstrap_key: None,
             trusted_proxies: TrustedProxies::default(),
+            origins: Origins::default(),
             providers: ProvidersConfig::default(),
             context: Context { system: None, budget: 1_000 },
             titles: Titles::Words,
             attachment_limit: 1 << 20,
             attachment_patience: Patience::default(),
+            metrics: None,
         }
     }
 }
@@ -101,6 +106,7 @@ impl Play for TestApp {
 
 impl TestApp {
     pub async fn start(stage: Stage, options: Options) -> Self {
+        let metrics = Metrics::install(options.metrics).expect("buckets");
         let read_models = stage.read_models().await;
         stage.relay();
         let projections = stage.project_all(&read_models);
@@ -136,12 +142,14 @@ impl TestApp {
             throttle: Throttle::new(limits.clone(), options.sign_in_rate, secret.as_bytes()),
             unknown_tokens: UnknownTokens::default(),
             trusted_proxies: options.trusted_proxies,
+            origins: options.origins,
             node: "test".to_owned(),
             own_writes: OwnWrites::default(),
             providers,
             live,
             files: files.clone(),
             imports: Imports::default(),
+            metrics,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

@@ -10,6 +10,7 @@
 
 pub mod app;
 pub mod asker;
+pub mod browser;
 pub mod child;
 pub mod events;
 pub mod fake_provider;
@@ -17,6 +18,7 @@ pub mod load;
 pub mod log;
 pub mod plans;
 pub mod process;
+pub mod schemathesis;
 pub mod scribe;
 pub mod servers;
 pub mod service;
@@ -31,7 +33,7 @@ pub use child::Child;
 pub use fake_provider::FakeProvider;
 pub use load::{Dice, Load, People};
 pub use process::{Builder, Colloquy};
-pub use servers::{Nats, Nginx, Port, Postgres, S3};
+pub use servers::{Nats, Nginx, Port, Postgres, S3, compose};
 pub use service::Service;
 pub use socket::Socket;
 pub use stage::Stage;

@@ -97,6 +97,13 @@ impl Builder {
         self.env("COLLOQUY_DATA", path.as_ref())
     }
 
+    /// A file in the directory where it starts.
+    #[must_use]
+    pub fn file(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.home.path().join(name), text).expect("a directory of its own");
+        self
+    }
+
     /// Another program in the binary's place: an older release, say.
     #[must_use]
     pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {

@@ -20,7 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Socket {
     /// Opens `/api/v1/chat/ws` with a query, which begins with `?`, and headers; or what it was refused with.
     pub async fn open(address: SocketAddr, query: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
-        let address_of_socket = format!("ws://{address}/api/v1/chat/ws{query}");
+        Self::open_at(address, "/api/v1/chat/ws", query, headers).await
+    }
+
+    /// The same at another path.
+    pub async fn open_at(address: SocketAddr, path: &str, query: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
+        let address_of_socket = format!("ws://{address}{path}{query}");
         let mut request = address_of_socket.into_client_request().expect("an address");
         for (name, value) in headers {
             let name: HeaderName = name.parse().expect("a name");

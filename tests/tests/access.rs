@@ -23,6 +23,13 @@ const TABLE: &[(&str, &str, For)] = &[
     ("GET", "/live", For::All),
     ("GET", "/ready", For::All),
     ("GET", "/api/v1/health", For::All),
+    ("GET", "/openapi.json", For::All),
+    ("GET", "/docs", For::All),
+    ("GET", "/docs/{file}", For::All),
+    ("GET", "/redoc", For::All),
+    ("GET", "/redoc/{file}", For::All),
+    // It looks at the login itself.
+    ("GET", "/metrics", For::All),
     ("GET", "/.well-known/jwks.json", For::All),
     ("POST", "/api/v1/users/register", For::All),
     ("POST", "/api/v1/users/login", For::All),
@@ -84,6 +91,33 @@ const TABLE: &[(&str, &str, For)] = &[
     ("DELETE", "/api/v1/chat/history", For::Users("chat:write")),
     ("GET", "/api/v1/usage", For::Users("chat:read")),
     ("GET", "/api/v1/usage/limits", For::Users("chat:read")),
+    ("GET", "/health", For::All),
+    ("GET", "/healthz", For::All),
+    ("GET", "/", For::All),
+    ("POST", "/register", For::All),
+    ("POST", "/token", For::All),
+    ("GET", "/users/me", For::Users("account")),
+    ("GET", "/protected", For::Users("account")),
+    ("POST", "/chat", For::Users("chat:write")),
+    ("GET", "/chat/history", For::Users("chat:read")),
+    ("DELETE", "/chat/history", For::Users("chat:write")),
+    ("GET", "/chat/rate-limit", For::Users("chat:read")),
+    ("POST", "/api/auth/register", For::All),
+    ("POST", "/api/auth/login", For::All),
+    ("GET", "/api/users/me", For::Users("account")),
+    ("POST", "/api/chat", For::Users("chat:write")),
+    ("POST", "/api/chat/stream", For::Users("chat:write")),
+    ("GET", "/api/chat/ws", For::Users("chat:write")),
+    ("GET", "/api/history", For::Users("chat:read")),
+    ("POST", "/auth/register", For::All),
+    ("POST", "/auth/login", For::All),
+    ("POST", "/chat/background", For::Users("chat:write")),
+    ("GET", "/chat/tasks/{id}", For::Users("chat:read")),
+    ("GET", "/conversations", For::Users("chat:read")),
+    ("POST", "/v1/chat/completions", For::Users("chat:write")),
+    ("POST", "/v1/embeddings", For::Users("chat:write")),
+    ("GET", "/v1/models", For::Users("chat:read")),
+    ("GET", "/v1/models/{*id}", For::Users("chat:read")),
 ];
 
 /// Somebody with some proof of who they are.
@@ -97,7 +131,11 @@ struct Somebody {
 
 impl Somebody {
     fn ask(&self, app: &TestApp, method: &str, path: &str) -> RequestBuilder {
-        let path = path.replace("{id}", "none").replace("{user}", "nobody").replace("{role}", "auditor");
+        let path = path
+            .replace("{*id}", "{id}")
+            .replace("{id}", "none")
+            .replace("{user}", "nobody")
+            .replace("{role}", "auditor");
         let request = app.request(method.parse().unwrap(), &path);
         match &self.header {
             Some((name, value)) => request.header(*name, value),

@@ -46,6 +46,14 @@ async fn a_wrong_setting_is_named_and_not_repeated() {
         ("COLLOQUY_DEV_ADMIN", vec![]),
         ("COLLOQUY_EMBEDDINGS", vec![]),
         ("COLLOQUY_EMBEDDING_DIMENSIONS", vec![]),
+        ("COLLOQUY_LOG_FORMAT", vec![]),
+        ("ALLOWED_ORIGINS", vec![]),
+        ("ALLOW_CREDENTIALS", vec![]),
+        ("ALLOW_CREDENTIALS", vec![("ALLOWED_ORIGINS", "*"), ("ALLOW_CREDENTIALS", "true")]),
+        // One of them without the other.
+        ("METRICS_PASS", vec![]),
+        ("METRICS_USER", vec![]),
+        ("METRICS_USER", vec![("METRICS_PASS", "hunter2"), ("METRICS_USER", "hunter2:")]),
     ] {
         let mut binary = Colloquy::builder().env(name, wrong);
         for (other, value) in others {
@@ -67,6 +75,7 @@ async fn a_number_that_is_out_of_bounds_is_named() {
         ("REFRESH_TOKEN_LEEWAY_SECONDS", "61"),
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "0"),
         ("RATE_LIMIT_SIGN_IN", "0/minute"),
+        ("COLLOQUY_LOG", "info,sqlx=loud"),
         ("BUDGET_USER_TOKENS", "2.50/day"),
         ("BUDGET_KEY_COST", "20/week"),
     ] {

@@ -38,6 +38,14 @@ fn parse_username(text: &str) -> Result<String, Invalid> {
     if name.contains('@') { Err(Invalid::AtSign) } else { Ok(name) }
 }
 
+impl Username {
+    /// The same where a name has to have more characters than one.
+    pub fn of_least(text: String, least: usize) -> Result<Self, Invalid> {
+        let name = Self::try_from(text)?;
+        bounded(&name.0, least, usize::MAX).map(|()| name)
+    }
+}
+
 /// An email address as its owner types it; [`Email::key`] is what is compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -140,6 +148,13 @@ mod tests {
             assert!(display_name(&character.repeat(100)).is_ok());
             assert_eq!(display_name(&character.repeat(101)), Err(Invalid::TooLong(100)));
         }
+    }
+
+    #[test]
+    fn a_path_may_ask_for_longer_names() {
+        assert_eq!(Username::of_least(" éa ".to_owned(), 3), Err(Invalid::TooShort(3)));
+        assert_eq!(Username::of_least(" éab ".to_owned(), 3).unwrap().as_str(), "éab");
+        assert_eq!(Username::of_least("x".repeat(51), 3), Err(Invalid::TooLong(50)));
     }
 
     #[test]

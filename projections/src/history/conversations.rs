@@ -1,5 +1,7 @@
 //! Questions about conversations: one, and somebody's, the one that changed last first.
 
+use std::collections::HashMap;
+
 use domain::Timestamp;
 use domain::ids::{ConversationId, MessageId, UserId};
 use sqlx::FromRow;
@@ -80,6 +82,31 @@ pub async fn conversations(db: &Db, query: &ConversationsQuery) -> Result<Listed
     let more = rows.len() > most;
     rows.truncate(most);
     Ok(Listed { conversations: rows.into_iter().map(Conversation::from).collect(), more })
+}
+
+/// How many conversations somebody has.
+pub async fn conversations_in_all(db: &Db, owner: UserId) -> Result<u64, StoreError> {
+    let sql = "select count(*) from conversations where owner = $1";
+    let count: i64 = on!(db, pool => sqlx::query_scalar(sql).bind(Uuid::from(owner)).fetch_one(pool).await)?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// How much is shown of what was said last.
+const GLIMPSE: usize = 1_000;
+
+/// What was said last in each of some conversations, where something was; of long messages the beginning.
+pub async fn last_words(db: &Db, of: &[Conversation]) -> Result<HashMap<ConversationId, String>, StoreError> {
+    let leaves: Vec<Uuid> = of.iter().filter_map(|it| it.leaf.map(Uuid::from)).collect();
+    if leaves.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let holes: Vec<_> = (1..=leaves.len()).map(|number| format!("${number}")).collect();
+    let sql =
+        format!("select conversation, substr(content, 1, {GLIMPSE}) from messages where id in ({})", holes.join(", "));
+    let rows: Vec<(Uuid, String)> = on!(db, pool => {
+        leaves.into_iter().fold(sqlx::query_as(&sql), sqlx::query::QueryAs::bind).fetch_all(pool).await
+    })?;
+    Ok(rows.into_iter().map(|(id, text)| (id.into(), text)).collect())
 }
 
 /// A condition that an index is made for: it has to stand there in so many words.

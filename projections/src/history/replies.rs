@@ -70,6 +70,17 @@ pub async fn above(db: &Db, id: MessageId, limit: u32) -> Result<Vec<Message>, S
     rows.into_iter().map(Message::try_from).collect()
 }
 
+/// The word of the system with which a conversation begins, where it does.
+pub async fn opening(db: &Db, conversation: ConversationId) -> Result<Option<Message>, StoreError> {
+    let sql = format!(
+        "select {CELLS} from messages where conversation = $1 and parent is null and role = 'system' and shown = 1 limit 1"
+    );
+    let row: Option<Row> = on!(db, pool => {
+        sqlx::query_as(&sql).bind(Uuid::from(conversation)).fetch_optional(pool).await
+    })?;
+    row.map(Message::try_from).transpose()
+}
+
 /// Somebody's replies before a position, newest first.
 pub async fn replies_of(db: &Db, owner: UserId, before: Position, limit: u32) -> Result<Vec<Message>, StoreError> {
     let sql = format!(

@@ -13,6 +13,7 @@ use projector::State;
 use replies::{Live, Providers};
 use store::{Clock, Command, Done, Executor, Log};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use crate::api_keys::{ApiKeys, BootstrapKey};
 use crate::caller::Caller;
@@ -20,7 +21,9 @@ use crate::client_address::TrustedProxies;
 use crate::commands::{NoteOnce, Standing};
 use crate::files::Files;
 use crate::imports::Imports;
-use crate::limits::{Asker, Asks, Exceeded, RateLimits, Refused, Sample};
+use crate::limits::{Asker, Asks, Charge, Exceeded, RateLimits, Refused, Sample};
+use crate::metrics::{self, Metrics};
+use crate::origins::Origins;
 use crate::own_writes::OwnWrites;
 use crate::passwords::Passwords;
 use crate::problem::{LimitProblem, Problem};
@@ -52,6 +55,8 @@ pub struct Parts {
     pub limits: RateLimits,
     pub unknown_tokens: UnknownTokens,
     pub trusted_proxies: TrustedProxies,
+    /// Of which other sites the pages may use this.
+    pub origins: Origins,
     /// How this process calls itself in the log.
     pub node: String,
     pub own_writes: OwnWrites,
@@ -59,6 +64,7 @@ pub struct Parts {
     pub live: Live,
     pub files: Files,
     pub imports: Imports,
+    pub metrics: Metrics,
 }
 
 /// What new passwords must be like (`AUTH_PASSWORD_POLICY`).
@@ -186,6 +192,16 @@ impl App {
         }
     }
 
+    /// Lets somebody ask a provider for what comes into no log. It counts as a turn, and there must be room for it in budgets,
+    /// which nothing tells of what it took.
+    pub(crate) async fn admit_asking(&self, caller: &Caller, asks: Asks) -> Result<(), Problem> {
+        let (rate, asker) = (self.rate_of(caller).await?, Asker { user: caller.user, key: caller.metadata.key });
+        let over_budget = |exceeded| self.refuse_spending(exceeded, &caller.metadata);
+        self.limits.funds(asker, Some(asks)).await?.map_err(over_budget)?;
+        let admitted = self.limits.admit_turn(caller.user, rate).await;
+        admitted.map(|_: Charge| ()).map_err(|refused| self.refuse(refused, &caller.metadata))
+    }
+
     /// How often somebody may ask for a reply.
     pub(crate) async fn rate_of(&self, caller: &Caller) -> Result<Option<Rate>, Problem> {
         let rates = self.limits.rates();
@@ -200,11 +216,13 @@ impl App {
     }
 
     fn refuse(&self, refused: Refused, metadata: &Metadata) -> Problem {
+        metrics::limited(refused.limit.kind, false);
         self.note_sample(self.limits.sample(&refused), metadata);
         LimitProblem::Reached(refused).into()
     }
 
     fn refuse_spending(&self, exceeded: Exceeded, metadata: &Metadata) -> Problem {
+        metrics::limited(LimitKind::Budget, false);
         self.note_sample(self.limits.sample_budget(&exceeded), metadata);
         LimitProblem::OverBudget(exceeded).into()
     }
@@ -218,7 +236,7 @@ impl App {
     fn note_sample(&self, sample: Option<Sample>, metadata: &Metadata) {
         let Some(sample) = sample else { return };
         let (app, metadata) = (self.clone(), metadata.clone());
-        tokio::spawn(async move {
+        let noting = async move {
             let Sample { id, kind, refused, .. } = sample;
             let what = NoticeEvent::LimitReached { limit: kind, user: metadata.user, refused };
             match app.executor.execute(&NoteOnce(id, what), metadata).await {
@@ -230,7 +248,8 @@ impl App {
                     app.limits.put_back(sample);
                 }
             }
-        });
+        };
+        tokio::spawn(noting.in_current_span());
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) enum Proof {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ShownIn {
     Headers,
+    /// The same, and a key may come as a bearer.
+    KeyAsBearer,
     /// In the address, too: a browser that opens a socket can send no header of its own.
     Address,
 }
@@ -108,6 +110,7 @@ impl Caller {
     ) -> Result<Self, Problem> {
         let identity = match shown_in {
             ShownIn::Headers => identify(app, &parts.headers).await?,
+            ShownIn::KeyAsBearer => identify_by_bearer(app, &parts.headers).await?,
             ShownIn::Address => identify_by_address(app, parts).await?,
         };
         let Identity { user, session, key, key_ends, scopes, proof } = identity;
@@ -179,6 +182,17 @@ pub(crate) async fn identify(app: &App, headers: &HeaderMap) -> Result<Identity,
         return of_key(app, key.to_str().map_err(|_| Problem::BadToken)?).await;
     }
     of_token(app, bearer_token(headers).ok_or(Problem::NotAuthenticated)?).await
+}
+
+/// The same, where a bearer may be a key as well.
+async fn identify_by_bearer(app: &App, headers: &HeaderMap) -> Result<Identity, Problem> {
+    let bearer = bearer_token(headers).filter(|_| !headers.contains_key("x-api-key"));
+    let is_key =
+        |text: &&str| app.bootstrap_key.as_ref().is_some_and(|key| key.is(text)) || PresentedKey::parse(text).is_some();
+    match bearer.filter(is_key) {
+        Some(key) => of_key(app, key).await,
+        None => identify(app, headers).await,
+    }
 }
 
 /// What may be shown in an address: keys may not.

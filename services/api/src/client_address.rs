@@ -23,16 +23,21 @@ impl TrustedProxies {
     /// the lines of `X-Forwarded-For`, in order. A client may write into them what it likes, even what is no text, but on
     /// the left alone.
     pub fn client<'a>(&self, peer: IpAddr, forwarded_for: impl Iterator<Item = &'a [u8]>) -> IpAddr {
+        self.told(peer, forwarded_for).unwrap_or_else(|| peer.to_canonical())
+    }
+
+    /// The same, where a proxy that is trusted says it.
+    pub(crate) fn told<'a>(&self, peer: IpAddr, forwarded_for: impl Iterator<Item = &'a [u8]>) -> Option<IpAddr> {
         let hops: Vec<&[u8]> = forwarded_for.flat_map(|line| line.split(|byte| *byte == b',')).collect();
-        let mut client = peer.to_canonical();
+        let mut told = None;
         for hop in hops.into_iter().rev() {
-            if !self.trusts(client) {
+            if !self.trusts(told.unwrap_or(peer)) {
                 break;
             }
             let Some(before) = parse_hop(hop) else { break };
-            client = before;
+            told = Some(before);
         }
-        client
+        told
     }
 
     fn trusts(&self, address: IpAddr) -> bool {

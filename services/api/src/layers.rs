@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
@@ -14,6 +14,7 @@ use tracing::Instrument;
 use crate::app::App;
 use crate::extract::Context;
 use crate::limits;
+use crate::metrics::Answering;
 use crate::problem::Problem;
 use crate::request_id::{self, HEADER, RequestId};
 
@@ -21,12 +22,13 @@ use crate::request_id::{self, HEADER, RequestId};
 pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
     let RequestId(id) = RequestId::of(&request);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let span = tracing::info_span!("request", id, %method, path);
+    // An error's, so that no filter takes the id from the lines that it lets through.
+    let span = tracing::error_span!("request", request_id = id, %method, path);
+    let answering = Answering::begin(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
     let answer = async {
-        let begun = Instant::now();
         let response = next.run(request).await;
-        tracing::info!(status = response.status().as_u16(), micros = begun.elapsed().as_micros(), "answered");
+        answering.end(response.status());
         response
     };
     let mut response = request_id::known(id.clone(), answer.instrument(span)).await;

@@ -7,13 +7,17 @@ mod caller;
 mod client_address;
 mod commands;
 mod connections;
+mod dialects;
 mod extract;
 mod files;
 mod imports;
 mod layers;
 mod limits;
+mod metrics;
 mod money;
+mod openai;
 mod operator;
+mod origins;
 mod own_writes;
 mod passwords;
 mod portable;
@@ -26,9 +30,6 @@ mod time;
 mod tokens;
 mod unknown_tokens;
 
-use std::net::SocketAddr;
-
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +40,9 @@ pub use commands::find_user;
 pub use files::{Bucket, Files, FilesError, Patience, Place, SweepError};
 pub use imports::Imports;
 pub use limits::{Budgets, RateLimits, Rates};
+pub use metrics::{Metrics, MetricsLogin};
 pub use operator::{DEV_ADMIN, DEV_PASSWORD, NewUser, Operator, OperatorError};
+pub use origins::{NotOrigins, Origins};
 pub use own_writes::OwnWrites;
 pub use passwords::Passwords;
 use routes::Sockets;
@@ -54,21 +57,14 @@ pub use unknown_tokens::UnknownTokens;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surface {
     All,
-    /// Whether it lives and is ready: a process without the role `api`.
+    /// Whether it lives and is ready, and what it counts: a process without the role `api`.
     Probes,
 }
 
 /// Serves until told to stop; then lets the requests end that have begun.
-pub async fn run(
-    app: App,
-    surface: Surface,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-) -> std::io::Result<()> {
+pub async fn run(app: App, surface: Surface, listener: TcpListener, shutdown: CancellationToken) {
     let sockets = Sockets::until(shutdown.clone());
-    let service = routes::router(app, surface, sockets.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let listener = listener.tap_io(|stream| connections::prepare(stream));
-    axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+    let router = routes::router(app, surface, sockets.clone());
+    connections::serve(listener, router, connections::SILENCE, shutdown).await;
     sockets.are_closed().await;
-    Ok(())
 }

@@ -4,6 +4,8 @@
 //! address. Windows that were lost are made again of what the log shows to have been admitted. Where the windows can't be
 //! reached, each node admits a part of what is allowed by itself.
 
+mod admission;
+mod blocks;
 mod budgets;
 mod local;
 mod purse;
@@ -16,9 +18,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Timestamp;
 use domain::ids::UserId;
-use domain::limit::{Rate, Unit, Window};
+use domain::limit::{Rate, Unit};
 use domain::token::notice::LimitKind;
 use projections::ReadModels;
 use projections::rate_limit::{self, Subject};
@@ -26,6 +27,8 @@ use store::limits::{Limits, States};
 use store::{Clock, Log, ReadModel, StoreError};
 
 use crate::client_address::network;
+pub(crate) use admission::Charge;
+use blocks::Blocks;
 pub use budgets::Budgets;
 pub(crate) use budgets::{Asker, Asks};
 use local::Local;
@@ -34,7 +37,7 @@ pub use rates::Rates;
 pub(crate) use samples::Sample;
 use samples::Samples;
 pub(crate) use shown::{Shown, owe, owed, show};
-use windows::{Counted, Said, Seeds, decide, keys, since, standings, windows};
+use windows::{Counted, Seeds, keys, since, standings, windows};
 pub(crate) use windows::{Refused, Standing};
 
 /// Who may come now. Cheap to clone.
@@ -51,23 +54,17 @@ struct Parts {
     /// The read model of what was spent.
     usage: ReadModel,
     clock: Clock,
+    blocks: Blocks,
     local: Local,
     samples: Samples,
-}
-
-/// A request that was admitted, where it counts.
-#[derive(Debug)]
-pub(crate) struct Charge {
-    counted: Vec<Counted>,
-    at: Timestamp,
 }
 
 impl RateLimits {
     #[must_use]
     pub fn new(limits: Limits, rates: Rates, log: Log, read_models: &ReadModels, clock: Clock) -> Self {
-        let (local, samples) = (Local::default(), Samples::default());
+        let (blocks, local, samples) = (Blocks::default(), Local::default(), Samples::default());
         let (admitted, usage) = (read_models.rate_limit.clone(), read_models.usage.clone());
-        Self(Arc::new(Parts { limits, rates, log, admitted, usage, clock, local, samples }))
+        Self(Arc::new(Parts { limits, rates, log, admitted, usage, clock, blocks, local, samples }))
     }
 
     pub(crate) fn rates(&self) -> &Rates {
@@ -97,36 +94,11 @@ impl RateLimits {
             };
             self.0.limits.look(&keys, tell).await
         };
-        if let Some(standings) = look(None).await? {
-            return Ok(standings);
-        }
-        let seeds = self.seeds(&counted).await?;
-        Ok(look(Some(&seeds)).await?.unwrap_or_default())
-    }
-
-    /// What came to nothing counts nowhere but for its address.
-    pub(crate) async fn withdraw(&self, charge: Charge) {
-        let Charge { mut counted, at } = charge;
-        counted.retain(|it| it.kind != LimitKind::Address);
-        if counted.is_empty() {
-            return;
-        }
-        let keys = keys(&counted);
-        let withdraw = move |states: &mut States<'_>| {
-            for (place, it) in counted.iter().enumerate() {
-                // What is lost is made again by who needs it.
-                if !states.is_there(place) {
-                    continue;
-                }
-                let mut window: Window = states.get(place);
-                window.withdraw(at, it.rate);
-                let end = window.expires_at(it.rate);
-                states.keep(place, window, end);
-            }
+        let standings = match look(None).await? {
+            Some(standings) => standings,
+            None => look(Some(&self.seeds(&counted).await?)).await?.unwrap_or_default(),
         };
-        if let Err(error) = self.0.limits.decide(keys, withdraw).await {
-            tracing::warn!(cause = store::in_full(&error), "what came to nothing counts all the same");
-        }
+        Ok(self.without_left(&counted, standings))
     }
 
     /// Whether a refusal is to be noted in the log.
@@ -168,44 +140,6 @@ impl RateLimits {
             subject: Some(Subject::User(user)),
         });
         service.into_iter().chain(user).collect()
-    }
-
-    async fn admit(&self, counted: Vec<Counted>) -> Result<Charge, Refused> {
-        if counted.is_empty() {
-            return Ok(Charge { counted, at: self.0.clock.now() });
-        }
-        let said = match self.decide(&counted).await {
-            Ok(said) => {
-                self.0.local.is_not_needed();
-                said
-            }
-            Err(error) => {
-                tracing::debug!(cause = store::in_full(&error), "a limit is decided by this node alone");
-                self.0.local.decide(&counted, self.0.clock.now())
-            }
-        };
-        match said {
-            Said::Admitted(at, standings) => {
-                shown::tell(standings);
-                Ok(Charge { counted, at })
-            }
-            Said::Refused(refused, standings) => {
-                shown::tell(standings);
-                Err(refused)
-            }
-            Said::Lost => Ok(Charge { counted: Vec::new(), at: self.0.clock.now() }),
-        }
-    }
-
-    async fn decide(&self, counted: &[Counted]) -> Result<Said, StoreError> {
-        let ask = |seeds: Option<Seeds>| {
-            let all = counted.to_vec();
-            self.0.limits.decide(keys(counted), move |states| decide(states, &all, seeds.as_ref()))
-        };
-        match ask(None).await? {
-            Said::Lost => ask(Some(self.seeds(counted).await?)).await,
-            said @ (Said::Admitted(..) | Said::Refused(..)) => Ok(said),
-        }
     }
 
     /// What the log shows; whatever stands in it by now.

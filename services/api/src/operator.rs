@@ -76,7 +76,7 @@ impl Operator {
     }
 
     async fn register(&self, who: Registration, roles: Vec<Role>) -> Result<UserId, OperatorError> {
-        Ok(self.executor.execute(&RegisterUser { who, roles }, self.metadata()).await?.output)
+        Ok(self.executor.execute(&RegisterUser { who, roles }, self.metadata()).await?.output.user)
     }
 
     /// A user by whatever they are known: id, user name or email.

@@ -17,6 +17,8 @@ pub struct Passwords {
     jobs: Sender<Job>,
     /// Whoever waits has one.
     places: Arc<Semaphore>,
+    /// How many there are.
+    room: usize,
     others: Arc<Others>,
 }
 
@@ -132,7 +134,7 @@ impl Passwords {
                 }
             });
         }
-        Self { jobs, places: Arc::new(Semaphore::new(queue)), others }
+        Self { jobs, places: Arc::new(Semaphore::new(queue)), room: queue, others }
     }
 
     /// Somebody is served who needs no hash.
@@ -143,6 +145,11 @@ impl Passwords {
     /// Whether somebody may wait now. Asked before anything else is done for them, so that refusing costs nothing.
     pub(crate) fn have_room(&self) -> Result<(), Busy> {
         if self.places.available_permits() == 0 { Err(Busy) } else { Ok(()) }
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.room.saturating_sub(self.places.available_permits())
     }
 
     pub(crate) async fn hash(&self, password: &Password) -> Result<PasswordHash, Busy> {

@@ -1,17 +1,18 @@
 //! Everything that can be answered but success: RFC 9457 problems, and the one place that knows status codes.
 
 mod embedding;
+mod fields;
 mod file;
 mod limit;
 mod reply;
 mod session;
 mod socket;
+mod told;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::ids::{ClaimKind, MessageId};
-use domain::values::Invalid;
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::{StoreError, in_full};
@@ -19,11 +20,13 @@ use store::{StoreError, in_full};
 use crate::money::Quantity;
 use crate::passwords::Busy;
 pub(crate) use embedding::EmbeddingProblem;
+pub(crate) use fields::{Fields, MISSING};
 pub(crate) use file::FileProblem;
 pub(crate) use limit::LimitProblem;
 pub(crate) use reply::ReplyProblem;
 pub(crate) use session::SessionProblem;
 pub(crate) use socket::SocketProblem;
+pub(crate) use told::Told;
 
 /// Why a request was not fulfilled.
 #[derive(Debug)]
@@ -151,6 +154,8 @@ impl Problem {
             problem.retry_after()
         } else if let Self::Reply(problem) = self {
             problem.retry_after()
+        } else if let Self::Embedding(problem) = self {
+            problem.retry_after()
         } else {
             None
         }
@@ -256,9 +261,11 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let reached = self.limit().and_then(LimitProblem::reached).cloned();
         let (status, body) = self.into_body();
-        let retry_after = body.retry_after;
+        let (retry_after, told) = (body.retry_after, Told::of(&body, reached));
         let mut response = (status, Json(body)).into_response();
+        response.extensions_mut().insert(told);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
         if status == StatusCode::UNAUTHORIZED {
@@ -286,24 +293,5 @@ impl From<StoreError> for Problem {
 impl From<Busy> for Problem {
     fn from(Busy: Busy) -> Self {
         Self::Busy
-    }
-}
-
-/// Collects what is wrong with a body's fields, so that a client hears of all at once.
-#[derive(Debug, Default)]
-pub(crate) struct Fields(Vec<FieldError>);
-
-impl Fields {
-    /// Takes a parsed field, or notes why there is none.
-    pub(crate) fn take<T>(&mut self, field: &'static str, parsed: Result<T, Invalid>) -> Option<T> {
-        parsed.map_err(|invalid| self.0.push(FieldError { field, message: invalid.to_string() })).ok()
-    }
-
-    pub(crate) const fn are_fine(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn into_problem(self) -> Problem {
-        Problem::Invalid(self.0)
     }
 }

@@ -8,10 +8,12 @@ use aws_lc_rs::hmac;
 use domain::Timestamp;
 use domain::ids::UserId;
 use domain::limit::{Backoff, Rate, Window};
+use domain::token::notice::LimitKind;
 use store::StoreError;
 use store::limits::{Limits, States};
 
 use crate::client_address::network;
+use crate::metrics;
 
 /// Who may try now. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -99,6 +101,7 @@ impl Throttle {
         let has_window = window.is_some();
         let keys = [bucket.clone()].into_iter().chain(window).collect();
         let decided = self.decide(keys, move |states| decide(states, rate, has_window, now)).await?;
+        metrics::limited(LimitKind::SignIn, decided.is_ok());
         Ok(match decided {
             Ok(()) => Admission::Admitted(Ticket(Some(Charged { bucket, identifier, address, at: now }))),
             Err(until) => Admission::Refused { retry_after_seconds: now.seconds_until(until) },
@@ -128,6 +131,7 @@ impl Throttle {
             Ok(())
         };
         let decided = self.decide(vec![key], admit).await?;
+        metrics::limited(LimitKind::Registration, decided.is_ok());
         Ok(decided.map_err(|until| now.seconds_until(until)))
     }
 

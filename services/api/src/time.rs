@@ -9,6 +9,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Time(pub(crate) Timestamp);
 
+impl Time {
+    /// Since 1970.
+    pub(crate) const fn seconds(self) -> i64 {
+        self.0.as_micros().div_euclid(1_000_000)
+    }
+}
+
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let time = String::deserialize(deserializer)?.parse::<jiff::Timestamp>();

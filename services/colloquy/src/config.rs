@@ -3,6 +3,7 @@
 mod accounts;
 mod files;
 mod limits;
+mod metrics;
 mod providers;
 
 use std::collections::BTreeSet;
@@ -10,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use api::{Algorithm, SecretKey};
+use api::{Algorithm, MetricsLogin, Origins, SecretKey};
 use domain::words;
 use nats::Bus;
 use replies::{Context, ProvidersConfig, Titles};
@@ -64,6 +65,9 @@ pub struct Config {
     pub titles: Titles,
     pub files: FilesConfig,
     pub limits: LimitsConfig,
+    pub origins: Origins,
+    /// None: `/metrics` is for whoever asks from this machine.
+    pub metrics: Option<MetricsLogin>,
     /// How this process calls itself in the log.
     pub node: String,
 }
@@ -104,8 +108,24 @@ impl Config {
         let accounts = Accounts::of(settings, &storage, listen, nats.is_none())?;
         let (providers, context) = (providers::of(settings)?, providers::context(settings)?);
         let (titles, files) = (providers::titles(settings)?, files::of(settings, &storage, nats.is_none())?);
-        let (limits, node) = (limits::of(settings)?, node(settings));
-        Ok(Self { storage, listen, nats, roles, secret, accounts, providers, context, titles, files, limits, node })
+        let (limits, metrics, node) = (limits::of(settings)?, metrics::login(settings)?, node(settings));
+        let origins = origins(settings)?;
+        Ok(Self {
+            storage,
+            listen,
+            nats,
+            roles,
+            secret,
+            accounts,
+            providers,
+            context,
+            titles,
+            files,
+            limits,
+            origins,
+            metrics,
+            node,
+        })
     }
 }
 
@@ -117,6 +137,16 @@ impl Roles {
     fn all() -> Self {
         Self(Role::ALL.iter().copied().collect())
     }
+}
+
+fn origins(settings: &Settings) -> Result<Origins, SettingsError> {
+    const CREDENTIALS: &str = "ALLOW_CREDENTIALS";
+    let should = "* or a list of origins, like https://app.example,http://127.0.0.1:3000";
+    let origins = settings.parsed("ALLOWED_ORIGINS", Origins::default(), should)?;
+    if !settings.parsed(CREDENTIALS, false, "true or false")? {
+        return Ok(origins);
+    }
+    origins.with_credentials().ok_or_else(|| wrong(CREDENTIALS, "can't be true where ALLOWED_ORIGINS is *"))
 }
 
 fn roles(settings: &Settings) -> Result<Roles, SettingsError> {

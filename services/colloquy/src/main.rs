@@ -4,6 +4,7 @@ mod audit;
 mod config;
 mod folder;
 mod key;
+mod logging;
 mod migrate;
 mod operating;
 mod rebuild;
@@ -57,8 +58,9 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    wiring::log_to_stderr();
-    let outcome = match Settings::read(arguments.flags) {
+    let settings = Settings::read(arguments.flags);
+    let heard = logging::begin(settings.as_ref().ok());
+    let outcome = match heard.and(settings) {
         Err(error) => Err(error.into()),
         Ok(settings) => match arguments.command.unwrap_or(Command::Serve) {
             Command::Serve => serve::serve(&settings).await,

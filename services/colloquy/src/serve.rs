@@ -6,7 +6,8 @@ mod making;
 use std::time::Duration;
 
 use api::{
-    App, DEV_ADMIN, DEV_PASSWORD, Files, Imports, Operator, OwnWrites, Parts, Passwords, Surface, UnknownTokens,
+    App, DEV_ADMIN, DEV_PASSWORD, Files, Imports, Metrics, Operator, OwnWrites, Parts, Passwords, Surface,
+    UnknownTokens,
 };
 use nats::Bus;
 use projections::{Embeddings, History, Projection, RateLimit, ReadModels, Search, TokenActivity, Usage};
@@ -32,6 +33,7 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 pub async fn serve(settings: &Settings) -> Result<(), Failure> {
     let config = Config::of(settings)?;
+    let metrics = Metrics::install(config.metrics.clone())?;
     open_as_many_files_as_allowed();
     let db = wiring::open_database(&config.storage).await?;
     let log = Log::open(db);
@@ -40,7 +42,7 @@ pub async fn serve(settings: &Settings) -> Result<(), Failure> {
     read_models.clean().await?;
     let bus = wiring::open_bus(&config.storage, config.nats.as_deref()).await?;
     let (stop, fatal, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
-    Services { log, bus, read_models, stop, fatal, tasks }.run(&config).await
+    Services { log, bus, read_models, metrics, stop, fatal, tasks }.run(&config).await
 }
 
 /// Each client is an open file, and each reply that a provider gives is another.
@@ -59,6 +61,7 @@ struct Services {
     log: Log,
     bus: Bus,
     read_models: ReadModels,
+    metrics: Metrics,
     stop: CancellationToken,
     fatal: CancellationToken,
     tasks: TaskTracker,
@@ -186,6 +189,7 @@ impl Services {
             self.spawn("relay", relay::run(self.log.clone(), self.bus.clone(), self.stop.clone()));
         }
         let (log, stop) = (self.log.clone(), self.stop.clone());
+        self.spawn("metrics", self.metrics.clone().run(self.stop.clone()));
         self.spawn("listener", async move {
             stop.run_until_cancelled(listen(log)).await;
         });
@@ -239,9 +243,11 @@ impl Services {
             limits: keepers.limits,
             unknown_tokens: UnknownTokens::default(),
             trusted_proxies: accounts.trusted_proxies.clone(),
+            origins: config.origins.clone(),
             node: config.node.clone(),
             own_writes: OwnWrites::default(),
             imports: Imports::default(),
+            metrics: self.metrics.clone(),
             providers: replies.providers,
             live: replies.live,
             files,

@@ -1,7 +1,6 @@
 //! How the parts are put together, whatever the subcommand.
 
 use std::error::Error;
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use api::{Files, Place};
@@ -10,7 +9,6 @@ use projections::{ReadModels, SEARCH_PATH};
 use store::read_model::Home;
 use store::{Db, Durability, Log, PostgresDb, SqliteFile, StoreError, in_full};
 use tokio::time::Instant;
-use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, Database, Role, Storage};
 use crate::folder;
@@ -73,16 +71,4 @@ pub fn open_files(config: &Config) -> Result<Files, Failure> {
 /// The live read models; the first process to come makes them.
 pub async fn open_read_models(log: &Log) -> Result<ReadModels, StoreError> {
     ReadModels::open(&Home::beside(log.db().clone())).await
-}
-
-/// Lines for a person at a terminal, JSON for a machine.
-pub fn log_to_stderr() {
-    let filter =
-        EnvFilter::try_from_env("COLLOQUY_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,async_nats=warn"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        lines.init();
-    } else {
-        lines.json().flatten_event(true).with_span_list(false).init();
-    }
 }

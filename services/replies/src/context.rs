@@ -22,16 +22,22 @@ const ENVELOPE: u32 = 4;
 
 impl Context {
     /// The message that is to be answered, and what it follows, as much of the newest as the budget takes: the
-    /// system's word and that message always.
+    /// system's word and that message always, and the system's word with which the conversation begins.
     pub(crate) async fn of(&self, db: &Db, last: Message) -> Result<Vec<Turn>, StoreError> {
         let mut chosen = Chosen::within(self);
-        let mut reached = last.id;
+        let (mut reached, conversation) = (last.id, last.conversation);
         chosen.takes(last);
         loop {
             let page = history::above(db, reached, PAGE).await?;
             let is_last = page.len() < PAGE as usize;
             let Some(oldest) = page.last().map(|message| message.id) else { break };
-            if !page.into_iter().all(|message| chosen.takes(message)) || is_last {
+            if !page.into_iter().all(|message| chosen.takes(message)) {
+                if let Some(opening) = history::opening(db, conversation).await? {
+                    chosen.begins_with(opening);
+                }
+                break;
+            }
+            if is_last {
                 break;
             }
             reached = oldest;
@@ -69,6 +75,17 @@ impl Chosen {
         };
         self.turns.push_front(Turn { speaker, text: message.content });
         true
+    }
+
+    /// Puts a message before all others: the oldest of these make room for it.
+    fn begins_with(&mut self, opening: Message) {
+        let cost = cost(&opening.content);
+        while cost > self.left && self.turns.len() > 1 {
+            let oldest = self.turns.pop_front();
+            self.left = self.left.saturating_add(oldest.map_or(0, |oldest| self::cost(&oldest.text)));
+        }
+        self.left = self.left.saturating_sub(cost);
+        self.turns.push_front(Turn { speaker: Speaker::System, text: opening.content });
     }
 
     fn turns(mut self, system: Option<String>) -> Vec<Turn> {
@@ -147,6 +164,23 @@ mod tests {
     #[test]
     fn the_systems_word_and_the_last_message_are_always_told() {
         assert_eq!(chosen(1, Some("be kind"), &["a question", "an answer"]), ["be kind", "a question"]);
+    }
+
+    #[test]
+    fn a_conversations_first_word_of_the_system_is_told_in_place_of_older_messages() {
+        let context = Context { system: Some("house".to_owned()), budget: 24 };
+        for (opening, told) in [
+            ("be kind.", &["house", "be kind.", "answer12", "newest12"][..]),
+            ("be kind, and brief", &["house", "be kind, and brief", "newest12"]),
+            (&"x".repeat(200), &["house", &"x".repeat(200), "newest12"]),
+        ] {
+            let mut chosen = Chosen::within(&context);
+            assert!(chosen.takes(message("newest12", Role::User)) && chosen.takes(message("answer12", Role::Bot)));
+            chosen.begins_with(message(opening, Role::System));
+            let turns = chosen.turns(context.system.clone());
+            assert_eq!(turns.iter().map(|turn| turn.text.as_str()).collect::<Vec<_>>(), told);
+            assert_eq!(turns.iter().take(2).map(|turn| turn.speaker).collect::<Vec<_>>(), [Speaker::System; 2]);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod context;
 mod embedder;
 mod live;
 mod making;
+pub mod metrics;
 mod provider;
 mod replier;
 mod titles;

@@ -1,6 +1,7 @@
 //! One reply, from the claim to its end.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use domain::Metadata;
 use domain::chat::message::{Message, MessageCommand, MessageError};
@@ -10,11 +11,12 @@ use nats::BusError;
 use projections::history;
 use store::{Command, StoreError, Unit, fresh_id, in_full};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::context::tokens;
 use crate::live::Author;
-use crate::{Ask, Failure, Piece, Replier, TokensUsed, Turn};
+use crate::{Ask, Failure, Piece, Replier, TokensUsed, Turn, metrics};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MakeError {
@@ -93,7 +95,12 @@ impl Making<'_> {
         let temperature = asked.temperature.map(|it| it.get() as f32);
         let max_tokens = asked.max_tokens.map(domain::values::MaxTokens::get);
         let ask = Ask { model: asked.model.clone(), turns, max_tokens, temperature };
-        Ok(Some(self.of.providers.ask(ask).await.map(|answer| (answer, prompt))))
+        let begun = Instant::now();
+        let answer = self.of.providers.ask(ask).await;
+        if let Ok(answer) = &answer {
+            metrics::begun(&self.of.providers, &answer.model, begun.elapsed());
+        }
+        Ok(Some(answer.map(|answer| (answer, prompt))))
     }
 
     /// Waits for the replies to what was said before. The message that is to be answered; `None` where it was deleted since.
@@ -160,18 +167,29 @@ impl Making<'_> {
             node: Some(self.of.node.clone()),
             ..Metadata::default()
         };
-        let end = EndReply { id: self.id, said, ending };
+        let end = Arc::new(EndReply { id: self.id, said, ending });
         loop {
-            match self.of.executor.execute(&end, metadata.clone()).await {
+            match self.write(end.clone(), metadata.clone()).await {
                 Err(MakeError::Message(MessageError::NoReplyAwaited)) => return Ok(()),
                 // What was said would be lost; the claim is kept meanwhile.
                 Err(MakeError::Store(error)) if error.is_passing() => {
                     tracing::warn!(reply = %self.id, cause = in_full(&error), "a reply's end can't be written yet");
                     tokio::time::sleep(RETRY).await;
                 }
-                other => return other.map(|_| ()),
+                other => return other,
             }
         }
+    }
+
+    /// By itself: who sees the end in the log, and drops this reply, may be faster than the answer that it was written.
+    async fn write(&self, end: Arc<EndReply>, metadata: Metadata) -> Result<(), MakeError> {
+        let (executor, providers) = (self.of.executor.clone(), self.of.providers.clone());
+        let writing = async move {
+            executor.execute(&*end, metadata).await?;
+            metrics::ended(&providers, &end.said.model, &end.ending);
+            Ok(())
+        };
+        tokio::spawn(writing.in_current_span()).await.unwrap_or(Err(MakeError::PutOff))
     }
 
     /// What is known of a reply whose provider is out of reach, or never was reached.

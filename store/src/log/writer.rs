@@ -3,7 +3,7 @@
 //! There is no timer. An idle writer appends at once; while it commits, the next batch gathers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -12,7 +12,7 @@ use super::append::{Append, AppendError, NewEvent, Outcome};
 use super::{postgres, sqlite};
 use crate::db::PostgresDb;
 use crate::ring::Ring;
-use crate::{Db, Position, Recorded, StoreError};
+use crate::{Db, Position, Recorded, StoreError, metrics};
 
 /// Hands appends to the writing task.
 #[derive(Debug, Clone)]
@@ -96,12 +96,17 @@ async fn run(db: Db, ring: Arc<Ring>, mut waiting: mpsc::Receiver<Message>, writ
             continue;
         }
         let (appends, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|it| (it.append, it.done)).unzip();
+        let (begun, size) = (Instant::now(), appends.len());
         match appender.commit(&appends).await {
             Ok(outcomes) => {
+                metrics::committed(size, outcomes.iter().filter(|it| it.is_none()).count(), begun.elapsed());
                 let head = settle(&ring, appends, &outcomes, answers);
                 head.map(|head| written.send_replace(head));
             }
-            Err(error) => refuse(answers, &error),
+            Err(error) => {
+                metrics::failed(size, begun.elapsed());
+                refuse(answers, &error);
+            }
         }
     }
     drop((appender, waiting));

@@ -52,8 +52,26 @@ pub(crate) fn scratch(what: &str) -> TempDir {
     tempfile::Builder::new().prefix(&prefix).tempdir().expect("a directory for temporary files")
 }
 
+/// `docker-compose`, to read a file.
+#[must_use]
+pub fn compose() -> PathBuf {
+    tool("docker-compose")
+}
+
+/// What `PYTHONPATH` needs for OpenAI's own client.
+#[must_use]
+pub fn openai_for_python() -> PathBuf {
+    tool("openai-python")
+}
+
+/// The folder from which Node.js finds OpenAI's own client.
+#[must_use]
+pub fn openai_for_node() -> PathBuf {
+    tool("openai-node")
+}
+
 /// An installed tool, by its path in the tools' directory.
-fn tool(path: &str) -> PathBuf {
+pub(crate) fn tool(path: &str) -> PathBuf {
     let tools = env::var_os("COLLOQUY_TOOLS")
         .map_or_else(|| format!("/var/tmp/colloquy-tools-{}", user()).into(), PathBuf::from);
     let tool = tools.join(path);

@@ -2,11 +2,11 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use store::on_write;
+use store::{Db, on_write};
 use tests::app::Options;
 use tests::{Stage, TestApp, on_both_engines};
 
-use crate::cast::{code, rate, rates, say, used};
+use crate::cast::{code, limited, rate, rates, say, used};
 
 async fn rename(app: &TestApp, from: &str, to: &str) {
     let sql = format!("alter table {from} rename to {to}");
@@ -19,13 +19,17 @@ async fn degraded(app: &TestApp) -> bool {
     ready.json::<Value>().await.unwrap()["degraded"].as_array().unwrap().contains(&json!("limits"))
 }
 
+async fn metrics(app: &TestApp) -> String {
+    app.request(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap()
+}
+
 on_both_engines! {
     async fn nobody_signs_in_and_who_is_in_goes_on_a_little(stage: Stage) {
         let options =
             Options { rates: rates(["off", "8/minute", "1000/minute"]), sign_in_rate: rate("100/minute"), ..Options::default() };
         let app = TestApp::start(stage, options).await;
         let (ann, bob) = (app.user("ann").await, app.user("bob").await);
-        assert!(!degraded(&app).await);
+        assert!(!degraded(&app).await && metrics(&app).await.contains("\ncolloquy_limits_local 0\n"));
         rename(&app, "limits", "elsewhere").await;
         let sign_in = async || {
             let body = json!({"email": "ann@example.com", "password": "whatever it is"});
@@ -33,7 +37,7 @@ on_both_engines! {
         };
         assert_eq!(code(sign_in().await, 503).await, "limits_unavailable");
         assert_eq!((say(&ann, 3).await, say(&bob, 3).await), (vec![200, 200, 429], vec![200, 200, 429]));
-        assert!(degraded(&app).await);
+        assert!(degraded(&app).await && metrics(&app).await.contains("\ncolloquy_limits_local 1\n"));
         app.clock.advance(60);
         assert_eq!(say(&ann, 1).await, [200], "it slides");
 
@@ -48,4 +52,18 @@ on_both_engines! {
 async fn degraded_after_a_request(app: &TestApp) -> bool {
     app.request(Method::GET, "/api/v1/models").send().await.unwrap();
     degraded(app).await
+}
+
+/// Nobody is sent away, nor admitted by one node alone, because a connection broke that nobody was using.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_broke_is_made_again() {
+    let app = limited(Stage::postgres_nats().await, ["off", "8/minute", "off"]).await;
+    let ann = app.user("ann").await;
+    assert_eq!(say(&ann, 2).await, [200, 200]);
+    let Db::Postgres(postgres) = app.limits.db() else { unreachable!("the stage is on Postgres") };
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity \
+                  where datname = current_database() and application_name = 'colloquy limits'";
+    let ended: Vec<bool> = sqlx::query_scalar(end).fetch_all(&postgres.pool).await.unwrap();
+    assert_eq!(ended, [true], "the decider's");
+    assert_eq!((say(&ann, 1).await, degraded(&app).await, used(&ann).await.1), (vec![200], false, 3));
 }

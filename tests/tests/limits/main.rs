@@ -5,6 +5,7 @@ mod away;
 mod budgets;
 mod cast;
 mod http;
+mod large;
 mod law;
 mod lost;
 mod nodes;

@@ -45,7 +45,7 @@ async fn ask(client: &Client, url: &str, token: &str) -> Answer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_of_a_thousand_pass_whichever_node_they_come_to() {
-    let nodes = start(&[("RATE_LIMIT_USER", "10/hour")]).await;
+    let mut nodes = start(&[("RATE_LIMIT_USER", "10/hour")]).await;
     let (client, urls, token) = (Client::new(), nodes.urls(), nodes.ann.token());
     let connections = (0..64).map(|number| {
         let (client, urls) = (&client, &urls);
@@ -61,6 +61,34 @@ async fn ten_of_a_thousand_pass_whichever_node_they_come_to() {
     assert_eq!(join_all(connections).await.iter().sum::<usize>(), 10);
     let status = client.get(format!("{}/api/v1/chat/rate-limit", urls[0])).bearer_auth(token).send().await.unwrap();
     assert_eq!(status.json::<Value>().await.unwrap()["user"]["current"], 10);
+    // Nor does one of them that dies, and comes again, take the window along.
+    let [killed, _] = &mut nodes.others;
+    killed.kill().await;
+    assert_eq!(ask(&client, &urls[0], token).await.status, StatusCode::TOO_MANY_REQUESTS);
+    *killed = nodes.service.binary.start().await;
+    assert_eq!(ask(&client, &killed.url(), token).await.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+/// What a node took in advance and did not hand out is nobody's: three times a fiftieth at most.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_large_window_nodes_together_hand_out_no_more_than_there_is() {
+    const MOST: usize = 1_200;
+    let nodes = start(&[("RATE_LIMIT_IP", "1200/hour")]).await;
+    let (client, urls, token) = (Client::new(), nodes.urls(), nodes.ann.token());
+    let connections = (0..64).map(|number| {
+        let (client, urls) = (&client, &urls);
+        async move {
+            let mut passed = 0;
+            for turn in 0..24 {
+                let url = format!("{}/api/v1/models", urls[(number + turn) % NODES]);
+                let answer = client.get(url).bearer_auth(token).send().await.unwrap();
+                passed += usize::from(answer.status() == StatusCode::OK);
+            }
+            passed
+        }
+    });
+    let passed = join_all(connections).await.iter().sum::<usize>();
+    assert!((MOST * 94 / 100..=MOST).contains(&passed), "{passed}");
 }
 
 /// What was admitted when is known only as between when it was sent and when its answer came: so a fault is one wherever in

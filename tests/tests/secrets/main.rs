@@ -10,7 +10,7 @@ mod written;
 use tests::{Service, Stage, on_both_engines};
 
 use crate::search::Haystacks;
-use crate::story::{BOOTSTRAP, MARKER};
+use crate::story::{BOOTSTRAP, MARKER, METRICS};
 use crate::teller::Teller;
 
 /// All that every crate has to say.
@@ -20,6 +20,8 @@ async fn nothing_tells_a_secret(stage: Stage, algorithm: &str) {
     let settings = [
         ("ALGORITHM", algorithm),
         ("API_KEY", BOOTSTRAP),
+        ("METRICS_USER", METRICS.0),
+        ("METRICS_PASS", METRICS.1),
         ("COLLOQUY_LOG", NOISE),
         // On, so that there is something in its tables.
         ("RATE_LIMIT_SIGN_IN", "10000/minute"),

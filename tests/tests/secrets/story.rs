@@ -11,6 +11,9 @@ use crate::teller::{Teller, Tokens, text};
 /// A text that is no secret, and must be found.
 pub const MARKER: &str = "harmless-marker-7261";
 pub const BOOTSTRAP: &str = "bootstrap-key-0815-4711";
+pub const METRICS: (&str, &str) = ("prometheus", "metrics-passw0rd*");
+/// The same as it is sent.
+const METRICS_IN_BASE64: &str = "cHJvbWV0aGV1czptZXRyaWNzLXBhc3N3MHJkKg";
 const PASSWORD: &str = "first-right-passw0rd*";
 const NEW_PASSWORD: &str = "second-right-passw0rd*";
 const TOLD_PASSWORD: &str = "told-on-standard-input-1*";
@@ -30,6 +33,8 @@ impl<'a> Teller<'a> {
         for (what, secret) in [
             ("SECRET_KEY", SECRET),
             ("API_KEY", BOOTSTRAP),
+            ("METRICS_PASS", METRICS.1),
+            ("a metrics login", METRICS_IN_BASE64),
             ("a password", PASSWORD),
             ("a new password", NEW_PASSWORD),
             ("a password from the standard input", TOLD_PASSWORD),
@@ -145,6 +150,20 @@ impl<'a> Teller<'a> {
         }
         for wrong in [refresh.as_str(), access, PASSWORD] {
             self.hears(self.get("/api/v1/users/me").header("x-api-key", wrong), 401).await;
+            self.hears(self.get("/metrics").basic_auth(METRICS.0, Some(wrong)), 401).await;
+            self.hears(self.get("/metrics").bearer_auth(wrong), 401).await;
+            self.hears(self.get("/api/v1/users/me").header("cookie", format!("refresh_token={wrong}")), 401).await;
+        }
+        let issued = self.service.request(Method::POST, "/api/v1/chat/ws-ticket").bearer_auth(access);
+        let ticket = text(&self.send(issued, 200, true).await, "ticket");
+        let ticket = self.is_secret("a ticket", &ticket);
+        for (name, proof, status) in [
+            ("ticket", PASSWORD, 401),
+            ("token", refresh.as_str(), 401),
+            ("token", access.as_str(), 426),
+            ("ticket", ticket.as_str(), 426),
+        ] {
+            self.hears(self.get("/api/v1/chat/ws").query(&[(name, proof)]), status).await;
         }
     }
 
@@ -226,6 +245,7 @@ impl<'a> Teller<'a> {
         ] {
             self.hears(self.get(path).bearer_auth(&root.access), 200).await;
         }
+        self.hears(self.get("/metrics").basic_auth(METRICS.0, Some(METRICS.1)), 200).await;
         for form in [&["--limit", "1000"][..], &["--limit", "1000", "--json"]] {
             self.operate("", &[&["audit", "tokens"], form].concat(), false).await;
         }

@@ -13,6 +13,7 @@ mod post_message;
 mod refresh;
 mod register_user;
 mod reply;
+mod room;
 mod sign_in;
 mod sign_out;
 
@@ -25,10 +26,11 @@ pub(crate) use conversations::{ChangeConversation, ConversationsError, StartConv
 pub(crate) use import::{Import, ImportStep};
 pub(crate) use messages::{ChangeMessage, ChangeMessageError};
 pub(crate) use note::{Note, NoteOnce};
-pub(crate) use post_message::{Answer, Answerer, PostError, PostMessage, RequestKey, Turn, TurnIds};
+pub(crate) use post_message::{Answer, Answerer, Earlier, PostError, PostMessage, RequestKey, Turn, TurnIds};
 pub(crate) use refresh::{Refresh, RefreshError, Refreshed};
-pub(crate) use register_user::{RegisterError, RegisterUser};
+pub(crate) use register_user::{RegisterError, RegisterUser, Registered};
 pub(crate) use reply::{AskAgain, AskAgainError, StopReply};
+pub(crate) use room::{Room, home_of};
 pub(crate) use sign_in::{SignIn, SignInError, SignedIn};
 pub(crate) use sign_out::{EndSignIn, SignOut, SignedOut, owner_of};
 

@@ -1,7 +1,7 @@
 //! `PostMessage` → `MessagePosted`, and `ReplyGiven` or `ReplyRequested`: a turn is one append.
 //!
 //! Where its client says at which message it believes the conversation to be, `BranchChosen` comes with it: two such turns
-//! can't both be right.
+//! can't both be right. What a client brings along that was said elsewhere comes before it, in the same append.
 
 use domain::Timestamp;
 use domain::chat::conversation::{Conversation, ConversationCommand, ConversationError, Features};
@@ -15,18 +15,27 @@ use store::{Command, StoreError, Unit, fresh_id};
 use uuid::Uuid;
 
 use super::branch::{BranchError, IfLeaf};
+use super::room::{Room, enter_home};
 
 #[derive(Debug)]
 pub(crate) struct PostMessage {
     pub(crate) by: UserId,
-    /// `None` begins a new conversation.
-    pub(crate) conversation: Option<ConversationId>,
+    pub(crate) room: Room,
     pub(crate) after: After,
     pub(crate) if_leaf: Option<IfLeaf>,
+    /// Oldest first; for a conversation that this begins.
+    pub(crate) earlier: Vec<Earlier>,
     pub(crate) speaker: Speaker,
     pub(crate) body: MessageBody,
     pub(crate) answerer: Answerer,
     pub(crate) ids: TurnIds,
+}
+
+/// A message that was said elsewhere, and is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Earlier {
+    pub(crate) speaker: Speaker,
+    pub(crate) body: MessageBody,
 }
 
 /// Who is to answer.
@@ -46,8 +55,8 @@ pub(crate) struct TurnIds {
     pub(crate) reply: MessageId,
     /// Of the conversation, should the turn begin one.
     conversation: ConversationId,
-    /// They follow from a key: the turn may have been posted before.
-    may_exist: bool,
+    /// They follow from it: the turn may have been posted before.
+    key: Option<RequestKey>,
 }
 
 /// A client's name for one request of one user.
@@ -76,13 +85,18 @@ impl RequestKey {
 
 impl TurnIds {
     pub(crate) fn fresh() -> Self {
-        Self { message: fresh_id(), reply: fresh_id(), conversation: fresh_id(), may_exist: false }
+        Self { message: fresh_id(), reply: fresh_id(), conversation: fresh_id(), key: None }
     }
 
     /// A request that may be sent again has the same ids each time.
     pub(crate) fn of(key: RequestKey) -> Self {
         let (message, reply) = (key.id("message"), key.id("reply"));
-        Self { message, reply, conversation: key.id("conversation"), may_exist: true }
+        Self { message, reply, conversation: key.id("conversation"), key: Some(key) }
+    }
+
+    /// Of what was said before.
+    fn earlier(&self, number: usize) -> MessageId {
+        self.key.map_or_else(fresh_id, |key| key.id(&format!("earlier {number}")))
     }
 }
 
@@ -139,13 +153,15 @@ impl Command for PostMessage {
     type Error = PostError;
 
     async fn run(&self, unit: &mut Unit<'_>) -> Result<Turn, PostError> {
-        let TurnIds { message, reply, may_exist, .. } = self.ids;
-        if may_exist && self.came_before(unit).await? {
-            let conversation = self.conversation.unwrap_or(self.ids.conversation);
+        let TurnIds { message, reply, key, .. } = self.ids;
+        if key.is_some()
+            && let Some(conversation) = self.came_before(unit).await?
+        {
             return Ok(Turn { conversation, message, reply, at: unit.now(), answer: Answer::Repeated });
         }
         let conversation = self.enter(unit).await?;
         self.find_parent(unit, conversation).await?;
+        self.keep_earlier(unit, conversation)?;
         let (owner, body) = (self.by, self.body.clone());
         let (speaker, after) = (self.speaker, self.after);
         unit.begin::<Message>(message).decide(MessageCommand::Post { conversation, owner, body, speaker, after })?;
@@ -158,12 +174,12 @@ impl Command for PostMessage {
 }
 
 impl PostMessage {
-    /// Whether this very request has been fulfilled already.
-    async fn came_before(&self, unit: &mut Unit<'_>) -> Result<bool, PostError> {
+    /// Where this very request has been fulfilled already, if it has.
+    async fn came_before(&self, unit: &mut Unit<'_>) -> Result<Option<ConversationId>, PostError> {
         let posted = unit.load_fresh::<Message>(self.ids.message).await?.state().clone();
         let (conversation, body, speaker, after) = match posted {
             Message::Posted { conversation, body, speaker, after, .. } => (conversation, body, speaker, after),
-            Message::Unknown => return Ok(false),
+            Message::Unknown => return Ok(None),
             Message::Deleted => return Err(PostError::Gone),
             Message::Awaited { .. } | Message::Replied { .. } => return Err(PostError::KeyReused),
         };
@@ -174,10 +190,40 @@ impl PostMessage {
             Message::Posted { .. } => return Err(PostError::KeyReused),
             Message::Deleted => return Err(PostError::Gone),
         };
-        let wanted = self.conversation.unwrap_or(self.ids.conversation);
+        let wanted = match self.room {
+            Room::New => self.ids.conversation,
+            Room::In(conversation) => conversation,
+            // It may have been another then.
+            Room::Home => conversation,
+        };
         let same = (conversation, &body, speaker, after, &answerer)
             == (wanted, &self.body, self.speaker, self.after, &self.answerer);
-        if same { Ok(true) } else { Err(PostError::KeyReused) }
+        if same && self.earlier_came_before(unit).await? { Ok(Some(conversation)) } else { Err(PostError::KeyReused) }
+    }
+
+    /// Whether all that comes before it did so then, and nothing else.
+    async fn earlier_came_before(&self, unit: &mut Unit<'_>) -> Result<bool, PostError> {
+        for (number, earlier) in self.earlier.iter().enumerate() {
+            match unit.load_fresh::<Message>(self.ids.earlier(number)).await?.state() {
+                Message::Posted { body, speaker, .. } if (speaker, body) == (&earlier.speaker, &earlier.body) => {}
+                Message::Deleted => return Err(PostError::Gone),
+                Message::Unknown | Message::Posted { .. } | Message::Awaited { .. } | Message::Replied { .. } => {
+                    return Ok(false);
+                }
+            }
+        }
+        let one_more = self.ids.earlier(self.earlier.len());
+        Ok(*unit.load_fresh::<Message>(one_more).await?.state() == Message::Unknown)
+    }
+
+    /// One follows the other, as they come into the log together.
+    fn keep_earlier(&self, unit: &mut Unit<'_>, conversation: ConversationId) -> Result<(), PostError> {
+        for (number, Earlier { speaker, body }) in self.earlier.iter().enumerate() {
+            let (owner, body, speaker, after) = (self.by, body.clone(), *speaker, After::Latest);
+            let post = MessageCommand::Post { conversation, owner, body, speaker, after };
+            unit.begin::<Message>(self.ids.earlier(number)).decide(post)?;
+        }
+        Ok(())
     }
 
     /// What it is to follow must be there; as it was read, it is still there when the message comes into the log.
@@ -190,14 +236,19 @@ impl PostMessage {
     }
 
     async fn enter(&self, unit: &mut Unit<'_>) -> Result<ConversationId, PostError> {
-        let Some(id) = self.conversation else {
-            let id = self.ids.conversation;
-            unit.begin::<Conversation>(id)
-                .decide(ConversationCommand::Start { owner: self.by, features: Features::default() })?;
-            return Ok(id);
-        };
-        unit.load::<Conversation>(id).await?.decide(ConversationCommand::Enter { by: self.by })?;
-        Ok(id)
+        match self.room {
+            Room::New => {
+                let (id, owner) = (self.ids.conversation, self.by);
+                let start = ConversationCommand::Start { owner, features: Features::default() };
+                unit.begin::<Conversation>(id).decide(start)?;
+                Ok(id)
+            }
+            Room::In(id) => {
+                unit.load::<Conversation>(id).await?.decide(ConversationCommand::Enter { by: self.by })?;
+                Ok(id)
+            }
+            Room::Home => enter_home(unit, self.by).await,
+        }
     }
 
     fn answer(&self, unit: &mut Unit<'_>, id: MessageId, reply: ReplyTo) -> Result<Answer, PostError> {

@@ -1,5 +1,6 @@
 //! `RegisterUser` → `Claimed`, `Claimed`, `UserRegistered`: names and account in one append.
 
+use domain::Timestamp;
 use domain::ids::{ClaimId, ClaimKind, UserId};
 use domain::user::claim::{Claim, ClaimCommand, ClaimError};
 use domain::user::{Registration, User, UserCommand, UserError};
@@ -10,6 +11,13 @@ use store::{Command, StoreError, Unit, fresh_id};
 pub(crate) struct RegisterUser {
     pub(crate) who: Registration,
     pub(crate) roles: Vec<Role>,
+}
+
+/// An account that was made.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) user: UserId,
+    pub(crate) at: Timestamp,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -24,10 +32,10 @@ pub(crate) enum RegisterError {
 
 impl Command for RegisterUser {
     const NAME: &'static str = "register_user";
-    type Output = UserId;
+    type Output = Registered;
     type Error = RegisterError;
 
-    async fn run(&self, unit: &mut Unit<'_>) -> Result<UserId, RegisterError> {
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<Registered, RegisterError> {
         let user = fresh_id::<UserId>();
         let username = self.who.username.as_ref().map(|name| (ClaimKind::Username, name.key()));
         let email = self.who.email.as_ref().map(|email| (ClaimKind::Email, email.key()));
@@ -40,6 +48,6 @@ impl Command for RegisterUser {
         for role in &self.roles {
             stream.decide(UserCommand::Grant(*role))?;
         }
-        Ok(user)
+        Ok(Registered { user, at: unit.now() })
     }
 }

@@ -20,18 +20,19 @@ pub(crate) struct StopReply {
 
 impl Command for StopReply {
     const NAME: &'static str = "stop_reply";
-    type Output = ();
+    /// Whose reply it is that ends so.
+    type Output = Option<String>;
     type Error = StoreError;
 
-    async fn run(&self, unit: &mut Unit<'_>) -> Result<(), StoreError> {
+    async fn run(&self, unit: &mut Unit<'_>) -> Result<Option<String>, StoreError> {
         let mut stream = unit.load_fresh::<Message>(self.reply).await?;
-        let Message::Awaited { asked, .. } = stream.state().clone() else { return Ok(()) };
+        let Message::Awaited { asked, .. } = stream.state().clone() else { return Ok(None) };
         let completion_tokens = replies::tokens(&self.heard);
         let usage = Usage { completion_tokens, estimated: !self.heard.is_empty(), ..Usage::default() };
-        let said = Said { text: self.heard.clone(), model: asked.model, usage };
+        let said = Said { text: self.heard.clone(), model: asked.model.clone(), usage };
         // It may have ended meanwhile, and that is as good.
-        let _ = stream.decide(MessageCommand::EndReply { said, ending: Ending::Stopped });
-        Ok(())
+        let ended = stream.decide(MessageCommand::EndReply { said, ending: Ending::Stopped });
+        Ok(ended.is_ok().then_some(asked.model))
     }
 }
 

@@ -24,10 +24,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if !is_json(&request) {
             return Err(Problem::NotJson);
         }
-        let bytes = tokio::time::timeout(LONGEST, Bytes::from_request(request, state)).await;
-        let bytes = bytes.map_err(|_| Problem::TooSlow)?.map_err(unread)?;
+        let bytes = read(request, state).await?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| unfit(&error))
     }
+}
+
+pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let bytes = tokio::time::timeout(LONGEST, Bytes::from_request(request, state)).await;
+    bytes.map_err(|_| Problem::TooSlow)?.map_err(unread)
 }
 
 /// A body that may be left out: then no type is said either.

@@ -21,6 +21,7 @@ use store::{Recorded, StoreError};
 
 use super::purse::{BudgetShown, Exceeded, Purse, keep, keys, reserve};
 use super::{PATIENCE, Parts, RateLimits, Sample};
+use crate::metrics;
 
 /// What each may spend; of whom nothing is said may spend as they like.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,7 +94,11 @@ impl RateLimits {
         let Some((asks, purses)) = funds.filter(|(_, purses)| !purses.is_empty()) else { return Ok(Reserved(None)) };
         let reserved = self.0.limits.decide(keys(&purses), move |states| reserve(states, &purses, asks)).await;
         match reserved {
-            Ok(keys) => Ok(Reserved(Some((asks.reply, keys?)))),
+            Ok(keys) => {
+                let keys = keys?;
+                metrics::limited(LimitKind::Budget, true);
+                Ok(Reserved(Some((asks.reply, keys))))
+            }
             Err(error) => {
                 tracing::warn!(cause = store::in_full(&error), "nothing can be reserved");
                 Ok(Reserved(None))

@@ -9,7 +9,7 @@ use domain::Timestamp;
 use domain::limit::{Rate, Window};
 use moka::sync::Cache;
 
-use super::{Counted, Said, standings};
+use super::windows::{Admitted, Counted, Declined, Said, standings};
 
 #[derive(Debug)]
 pub(super) struct Local {
@@ -57,7 +57,10 @@ impl Local {
         }
         let windows: Vec<Window> = locked.iter().map(|window| Window::clone(window)).collect();
         let standings = standings(&counted, &windows, now);
-        refused.map_or(Said::Admitted(now, standings.clone()), |refused| Said::Refused(refused, standings))
+        match refused {
+            None => Ok(Admitted { at: now, standings, taken: Vec::new() }),
+            Some(refused) => Err(Declined { refused, standings }),
+        }
     }
 }
 
@@ -78,9 +81,9 @@ mod tests {
             assert!(!local.is_needed());
             let counted =
                 [Counted { kind: LimitKind::User, key: "ann".to_owned(), rate: rate.parse().unwrap(), subject: None }];
-            let admitted = (0..200).filter(|_| matches!(local.decide(&counted, now), Said::Admitted(..)));
+            let admitted = (0..200).filter(|_| local.decide(&counted, now).is_ok());
             assert_eq!(admitted.count(), most, "{rate}");
-            assert!(matches!(local.decide(&counted, now.plus_seconds(60)), Said::Admitted(..)), "{rate}");
+            assert!(local.decide(&counted, now.plus_seconds(60)).is_ok(), "{rate}");
             assert!(local.is_needed());
             local.is_not_needed();
             assert!(!local.is_needed());

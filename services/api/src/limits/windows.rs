@@ -1,7 +1,7 @@
 //! Which windows a request counts in, and what they say: the rule that is heard by their states.
 
 use domain::Timestamp;
-use domain::limit::{Rate, Window};
+use domain::limit::{Block, Rate, Window};
 use domain::token::notice::LimitKind;
 use projections::rate_limit::Subject;
 use store::limits::States;
@@ -37,33 +37,56 @@ pub(crate) struct Refused {
 }
 
 /// What the windows say.
-pub(super) enum Said {
-    Admitted(Timestamp, Vec<Standing>),
-    Refused(Refused, Vec<Standing>),
-    /// Some are not there, and may have been.
-    Lost,
+pub(super) type Said = Result<Admitted, Declined>;
+
+pub(super) struct Admitted {
+    pub(super) at: Timestamp,
+    pub(super) standings: Vec<Standing>,
+    /// For each window what was taken of it in advance.
+    pub(super) taken: Vec<Option<Block>>,
+}
+
+pub(super) struct Declined {
+    pub(super) refused: Refused,
+    pub(super) standings: Vec<Standing>,
 }
 
 /// What the log shows to have been admitted, for each window.
 pub(super) type Seeds = Vec<Vec<(Timestamp, u32)>>;
 
-/// In the order of the windows: who is refused by one counts in none.
-pub(super) fn decide(states: &mut States<'_>, counted: &[Counted], seeds: Option<&Seeds>) -> Said {
-    let now = states.now();
-    let Some(mut windows) = windows(states, counted, seeds) else { return Said::Lost };
-    let refused = counted.iter().zip(&windows).find_map(|(it, window)| it.refusal(window, now));
-    for (place, (it, window)) in counted.iter().zip(&mut windows).enumerate() {
-        let is_admitted = refused.is_none() && window.admit(now, it.rate).is_ok();
-        if is_admitted || seeds.is_some() {
-            let end = window.expires_at(it.rate);
-            states.keep(place, window.clone(), end);
+/// In the order of the windows: who is refused by one counts in none. What is left over of blocks goes back. `None` where a window
+/// may be lost.
+pub(super) fn decide(
+    states: &mut States<'_>,
+    counted: &[Counted],
+    left_over: &[Vec<Block>],
+    seeds: Option<&Seeds>,
+) -> Option<Said> {
+    let (now, mut windows) = (states.now(), windows(states, counted, seeds)?);
+    for (window, blocks) in windows.iter_mut().zip(left_over) {
+        for block in blocks {
+            window.give_back(block);
         }
     }
+    let refused = counted.iter().zip(&windows).find_map(|(it, window)| it.refusal(window, now));
+    let taken = match refused {
+        None => counted.iter().zip(&mut windows).map(|(it, window)| it.admit(window, now)).collect(),
+        Some(_) => Vec::new(),
+    };
     let standings = standings(counted, &windows, now);
-    refused.map_or(Said::Admitted(now, standings.clone()), |refused| Said::Refused(refused, standings))
+    for (place, (it, window)) in counted.iter().zip(windows).enumerate() {
+        if refused.is_none() || seeds.is_some() || left_over.get(place).is_some_and(|blocks| !blocks.is_empty()) {
+            let end = window.expires_at(it.rate);
+            states.keep(place, window, end);
+        }
+    }
+    Some(match refused {
+        None => Ok(Admitted { at: now, standings, taken }),
+        Some(refused) => Err(Declined { refused, standings }),
+    })
 }
 
-/// `None` where one may be lost of which the log knows.
+/// `None` where one may be lost.
 pub(super) fn windows(states: &mut States<'_>, counted: &[Counted], seeds: Option<&Seeds>) -> Option<Vec<Window>> {
     let now = states.now();
     let window = |(place, it): (usize, &Counted)| {
@@ -87,7 +110,24 @@ pub(super) fn standings(counted: &[Counted], windows: &[Window], now: Timestamp)
     counted.iter().zip(windows).map(|(it, window)| it.standing(window, now)).collect()
 }
 
+impl Standing {
+    /// The same where some of those that count are nobody's.
+    pub(super) fn without(self, left: usize) -> Self {
+        let used = self.used.saturating_sub(left);
+        Self { used, eases_in: if used == 0 { 0 } else { self.eases_in }, ..self }
+    }
+}
+
 impl Counted {
+    /// Admits one more, who was just seen to have room: the first of a block, where there is one to be taken.
+    fn admit(&self, window: &mut Window, now: Timestamp) -> Option<Block> {
+        let mut block = window.take(now, self.rate);
+        if !block.as_mut().is_some_and(|block| block.admit(now, self.rate)) {
+            let _ = window.admit(now, self.rate);
+        }
+        block
+    }
+
     fn standing(&self, window: &Window, now: Timestamp) -> Standing {
         let eases_in = window.eases_at(now, self.rate).map_or(0, |at| now.seconds_until(at));
         Standing { kind: self.kind, rate: self.rate, used: window.used(now, self.rate), eases_in }

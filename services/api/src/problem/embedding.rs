@@ -14,6 +14,11 @@ pub(crate) enum EmbeddingProblem {
     ProviderFailed,
     /// It gives others than messages have.
     ModelChanged,
+    /// It would refuse these texts again.
+    TextsRefused,
+    TextsFailed,
+    /// Its provider takes no more for the moment: come again after so many seconds.
+    TextsLimited(Option<u32>),
 }
 
 impl EmbeddingProblem {
@@ -42,7 +47,22 @@ impl EmbeddingProblem {
                 "The provider's model gives vectors of another number of dimensions than it gave your messages. \
                  Whoever runs this service has to put it right; the model colloquy-hash-256 is always there.",
             ),
+            Self::TextsRefused => {
+                shape(StatusCode::BAD_REQUEST, "texts_refused", "The model's provider does not take these texts.")
+            }
+            Self::TextsFailed => {
+                shape(StatusCode::BAD_GATEWAY, "provider_failed", "The model's provider gave no vectors.")
+            }
+            Self::TextsLimited(_) => shape(
+                StatusCode::TOO_MANY_REQUESTS,
+                "provider_rate_limited",
+                "The model's provider takes no more requests for the moment. Please try again later.",
+            ),
         }
+    }
+
+    pub(super) const fn retry_after(self) -> Option<u32> {
+        if let Self::TextsLimited(seconds) = self { seconds } else { None }
     }
 
     /// Whether it has nothing to do with what was asked for.

@@ -45,6 +45,13 @@ impl LimitProblem {
         }
     }
 
+    pub(super) const fn reached(&self) -> Option<&Refused> {
+        match self {
+            Self::Reached(refused) => Some(refused),
+            Self::TooManySignIns(_) | Self::OverBudget(_) | Self::Away(_) => None,
+        }
+    }
+
     /// The limit, and how much of it was used.
     pub(super) const fn limit(&self) -> Option<(Quantity, Quantity)> {
         match self {

@@ -12,6 +12,8 @@ pub(crate) enum ReplyProblem {
     NoSuchTask,
     /// No configured provider has the model; those that there are.
     UnknownModel(Vec<String>),
+    /// Of OpenAI's: it would have to be done, and can't be.
+    Unsupported(&'static str),
     /// An `Idempotency-Key` that came with another request.
     KeyReused,
     /// A reply that has not ended can't be asked for again.
@@ -36,6 +38,11 @@ impl ReplyProblem {
             Self::UnknownModel(_) => {
                 shape(StatusCode::UNPROCESSABLE_ENTITY, "unknown_model", "No configured provider has this model.")
             }
+            Self::Unsupported(_) => shape(
+                StatusCode::BAD_REQUEST,
+                "unsupported_parameter",
+                "This parameter, or what it says, is not supported.",
+            ),
             Self::KeyReused => shape(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
@@ -69,6 +76,7 @@ impl ReplyProblem {
             Self::NoSuchMessage
             | Self::NoSuchTask
             | Self::UnknownModel(_)
+            | Self::Unsupported(_)
             | Self::KeyReused
             | Self::IsRunning
             | Self::IsComplete => None,
@@ -76,8 +84,13 @@ impl ReplyProblem {
     }
 
     pub(super) fn errors(self) -> Vec<FieldError> {
-        let Self::UnknownModel(known) = self else { return Vec::new() };
-        vec![FieldError { field: "model", message: format!("must be one of {}", known.join(", ")) }]
+        if let Self::UnknownModel(known) = self {
+            vec![FieldError { field: "model", message: format!("must be one of {}", known.join(", ")) }]
+        } else if let Self::Unsupported(field) = self {
+            vec![FieldError { field, message: "can't be done here".to_owned() }]
+        } else {
+            Vec::new()
+        }
     }
 }
 

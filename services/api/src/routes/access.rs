@@ -1,6 +1,7 @@
 //! Who may use which route: said where the route is, and looked at before its handler runs.
 
-use axum::extract::{Request, State};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::values::{Role, Scope};
@@ -29,7 +30,16 @@ pub(super) struct Guarded {
 }
 
 /// Lets a request through with its [`Caller`], or answers it.
-pub(super) async fn guard(State(guarded): State<Guarded>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State(guarded): State<Guarded>,
+    named: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // What is no text names nothing that there is.
+    if matches!(named, Err(RawPathParamsRejection::InvalidUtf8InPathParam(_))) {
+        return Problem::NoSuchRoute.into_response();
+    }
     let Guarded { app, access, shown_in } = guarded;
     let (scope, role) = match access {
         Access::Public => return next.run(request).await,

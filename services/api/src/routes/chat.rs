@@ -1,8 +1,8 @@
 //! `/api/v1/chat`: posting a message, looking back, clearing.
 
 use axum::extract::{Extension, State};
-use domain::ids::UserId;
-use projections::history::{self, Cursor, HistoryPage, HistoryQuery, Scope};
+use domain::ids::{MessageId, UserId};
+use projections::history::{self, Clearing, Cursor, HistoryPage, HistoryQuery, Scope};
 use serde::{Deserialize, Serialize};
 use store::Position;
 
@@ -24,16 +24,26 @@ pub(super) async fn post(
     Extension(sockets): Extension<Sockets>,
     Body(request): Body<PostRequest>,
 ) -> Result<Done<Answered>, Problem> {
-    let Posted { turn, position, watch } = request.post(&app, &caller, key, Wanted::Reply).await?;
-    let answered = match &turn.answer {
-        Answer::Given { text } => Answered::given(&turn, text.clone()),
+    let posted = request.post(&app, &caller, key, Wanted::Reply).await?;
+    Ok(Done(posted.position, answer_to(&app, &caller, &sockets, posted).await?))
+}
+
+/// Waits for the reply to a message that was just posted.
+pub(crate) async fn answer_to(
+    app: &App,
+    caller: &Caller,
+    sockets: &Sockets,
+    posted: Posted,
+) -> Result<Answered, Problem> {
+    let Posted { turn, position: _, watch } = posted;
+    match &turn.answer {
+        Answer::Given { text } => Ok(Answered::given(&turn, text.clone())),
         Answer::Awaited | Answer::Nothing | Answer::Repeated => {
-            let answered = replying::answered(&app, caller.user, turn.reply, watch);
+            let answered = replying::answered(app, caller.user, turn.reply, watch);
             let answered = sockets.closing().run_until_cancelled(answered).await;
-            answered.unwrap_or_else(|| Err(ReplyProblem::Pending(turn.reply).into()))?
+            answered.unwrap_or_else(|| Err(ReplyProblem::Pending(turn.reply).into()))
         }
-    };
-    Ok(Done(position, answered))
+    }
 }
 
 #[derive(Deserialize)]
@@ -111,6 +121,17 @@ pub(super) async fn clear_history(
     least.await_in(&app, &app.read_models.history, caller.user).await?.none()?;
     let all = history::conversations_of(app.read_models.history.db(), caller.user).await?;
     let awaited = history::awaited_by(app.read_models.history.db(), caller.user).await?;
+    let (position, deleted_messages) = clear(&app, &caller, &all, awaited).await?;
+    Ok(Done(position, Cleared { deleted_messages }))
+}
+
+/// Deletes conversations; how many messages went with them, and whose replies need not be made any more.
+pub(crate) async fn clear(
+    app: &App,
+    caller: &Caller,
+    all: &[Clearing],
+    awaited: Vec<MessageId>,
+) -> Result<(Option<Position>, u64), Problem> {
     let (mut deleted_messages, mut position) = (0, None);
     for some in all.chunks(CLEARED_AT_ONCE) {
         let conversations = some.iter().map(|it| it.conversation).collect();
@@ -121,6 +142,6 @@ pub(super) async fn clear_history(
         position = done.position.or(position);
     }
     app.own_writes.note(caller.user, position);
-    replies::ask_to_stop(&app, awaited).await;
-    Ok(Done(position, Cleared { deleted_messages }))
+    replies::ask_to_stop(app, awaited).await;
+    Ok((position, deleted_messages))
 }

@@ -14,23 +14,29 @@ pub(super) struct File {
 }
 
 impl File {
-    /// The first page is read before the answer begins, so that a database that is away can still be told.
     pub(super) async fn of(
         self,
         pages: impl Stream<Item = Result<String, StoreError>> + Send + 'static,
     ) -> Result<Response, StoreError> {
-        let mut pages = Box::pin(pages);
-        let first = pages.try_next().await?;
-        let pages = stream::iter(first.map(Ok)).chain(pages).inspect(|page: &Result<String, StoreError>| {
-            if let Err(error) = page {
-                tracing::error!(cause = store::in_full(error), "an export broke off");
-            }
-        });
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static(self.content_type)),
             (header::CONTENT_DISPOSITION, HeaderValue::from_static(self.disposition)),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         ];
-        Ok((headers, Body::from_stream(pages)).into_response())
+        Ok((headers, body(pages).await?).into_response())
     }
+}
+
+/// The first page is read before the answer begins, so that a database that is away can still be told.
+pub(crate) async fn body(
+    pages: impl Stream<Item = Result<String, StoreError>> + Send + 'static,
+) -> Result<Body, StoreError> {
+    let mut pages = Box::pin(pages);
+    let first = pages.try_next().await?;
+    let pages = stream::iter(first.map(Ok)).chain(pages).inspect(|page: &Result<String, StoreError>| {
+        if let Err(error) = page {
+            tracing::error!(cause = store::in_full(error), "a download broke off");
+        }
+    });
+    Ok(Body::from_stream(pages))
 }

@@ -19,14 +19,14 @@ use crate::caller::Caller;
 
 /// What a watcher is sent.
 #[derive(Debug)]
-pub(super) struct Frame {
-    pub(super) name: &'static str,
+pub(crate) struct Frame {
+    pub(crate) name: &'static str,
     pub(super) seq: usize,
-    pub(super) data: Value,
+    pub(crate) data: Value,
 }
 
 /// The frames of one reply, from the first that the watcher has not.
-pub(super) struct Frames {
+pub(crate) struct Frames {
     app: App,
     caller: Caller,
     id: MessageId,
@@ -106,7 +106,7 @@ impl Frames {
     }
 
     /// The next frame; `None` after the last. May be dropped and asked again.
-    pub(super) async fn next(&mut self) -> Option<Frame> {
+    pub(crate) async fn next(&mut self) -> Option<Frame> {
         match self.next {
             Next::Start => {
                 self.next = Next::Rest;

@@ -18,7 +18,7 @@ use super::replies::parse;
 use super::shown::ShownMessage;
 use super::{replies, replying};
 use crate::app::App;
-use crate::commands::{Answerer, ChangeMessage, ChangeMessageError, PostMessage, RequestKey, TurnIds};
+use crate::commands::{Answerer, ChangeMessage, ChangeMessageError, PostMessage, RequestKey, Room, TurnIds};
 use crate::extract::{Body, Caller, IdempotencyKey, Parameters};
 use crate::problem::{FieldError, Fields, Problem, ReplyProblem};
 
@@ -105,9 +105,10 @@ pub(super) async fn add(
     let if_leaf = request.if_leaf.as_deref().map(|leaf| branching::if_leaf(&app, leaf)).transpose()?;
     let place = Place { parent: request.parent_id.as_deref(), edit_of: None, session: Some(session), before: None };
     let (conversation, after) = place.find(&app, caller.user, if_leaf.as_ref()).await?;
+    let room = conversation.map_or(Room::New, Room::In);
     let ids = key.0.map_or_else(TurnIds::fresh, |name| TurnIds::of(RequestKey::of(caller.user, &name)));
     let (by, answerer) = (caller.user, Answerer::Nobody);
-    let command = PostMessage { by, conversation, after, if_leaf, speaker, body, answerer, ids };
+    let command = PostMessage { by, room, after, if_leaf, earlier: Vec::new(), speaker, body, answerer, ids };
     let done = app.executor.execute(&command, caller.metadata.clone()).await?;
     app.own_writes.note(caller.user, done.position);
     let row = replying::row(&app, caller.user, done.output.message).await?;

@@ -5,32 +5,36 @@ mod admin;
 mod attachments;
 mod audit;
 mod branching;
-mod chat;
+pub(crate) mod chat;
 mod cookie;
-mod download;
+mod dialects;
+mod documents;
+pub(crate) mod download;
 mod embedding;
 mod export;
-mod frames;
-mod health;
+pub(crate) mod frames;
+pub(crate) mod health;
 mod import;
 mod keys;
 mod limits_usage;
 mod me;
 mod messages;
-mod pages;
-mod positioned;
-mod posting;
+mod metrics;
+mod openai;
+pub(crate) mod pages;
+pub(crate) mod positioned;
+pub(crate) mod posting;
 mod rate_limit;
-mod replies;
-mod replying;
+pub(crate) mod replies;
+pub(crate) mod replying;
 mod search;
 mod sessions;
 mod shown;
-mod sign_in;
+pub(crate) mod sign_in;
 mod socket;
-mod streams;
+pub(crate) mod streams;
 mod usage;
-mod users;
+pub(crate) mod users;
 
 use std::sync::Arc;
 
@@ -49,6 +53,7 @@ pub(crate) use socket::Sockets;
 use crate::Surface;
 use crate::app::App;
 use crate::caller::ShownIn;
+use crate::dialects::{Dialect, s0, speak};
 use crate::layers::{self, Count, Counting};
 use crate::limits;
 use crate::problem::Problem;
@@ -58,6 +63,7 @@ const BODY_LIMIT: usize = 512 << 10;
 
 pub(crate) fn router(app: App, surface: Surface, sockets: Sockets) -> Router {
     let counts = table().into_iter().map(|route| (route.path, route.count)).collect();
+    let spoken = table().into_iter().map(|route| (route.path, route.dialect)).collect();
     let shown = table().into_iter().filter(|route| surface == Surface::All || route.is_probe);
     let routes = shown.fold(Router::new(), |router, Route { path, access, handler, is_long, shown_in, .. }| {
         let guarded = Guarded { app: app.clone(), access, shown_in };
@@ -71,10 +77,13 @@ pub(crate) fn router(app: App, surface: Surface, sockets: Sockets) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(from_fn_with_state(Counting { app: app.clone(), counts: Arc::new(counts) }, layers::count))
-        .layer(from_fn(limits::show))
-        .layer(from_fn(layers::secure))
-        .layer(from_fn(layers::trace))
-        .with_state(app);
+        .layer(from_fn_with_state(Arc::new(spoken), speak))
+        .layer(from_fn(limits::show));
+    let routes = match app.origins.layer() {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    let routes = routes.layer(from_fn(layers::secure)).layer(from_fn(layers::trace)).with_state(app);
     // Around the routes: which one it is follows from the path.
     Router::new().fallback_service(routes).layer(from_fn(layers::trim_slash))
 }
@@ -96,15 +105,25 @@ struct Route {
     is_long: bool,
     count: Count,
     shown_in: ShownIn,
+    /// In whose words it refuses.
+    dialect: Dialect,
 }
 
 fn route(method: Method, path: &'static str, access: Access, handler: MethodRouter<App>) -> Route {
-    let shown_in = ShownIn::Headers;
-    Route { method, path, access, handler, is_probe: false, is_long: false, count: Count::First, shown_in }
+    let (shown_in, dialect) = (ShownIn::Headers, Dialect::Canonical);
+    Route { method, path, access, handler, is_probe: false, is_long: false, count: Count::First, shown_in, dialect }
 }
 
 fn table() -> Vec<Route> {
-    [probes(), users(), management(), chat_routes(), conversations()].into_iter().flatten().collect()
+    let canonical = [probes(), documents(), users(), management(), chat_routes(), conversations()];
+    let dialects = [
+        (dialects::s0(), Dialect::S0),
+        (dialects::s1(), Dialect::S1),
+        (dialects::s4(), Dialect::S4),
+        (openai::routes(), Dialect::OpenAi),
+    ];
+    let dialects = dialects.map(|(routes, dialect)| routes.into_iter().map(|it| Route { dialect, ..it }).collect());
+    canonical.into_iter().chain(dialects).flatten().collect()
 }
 
 fn probes() -> Vec<Route> {
@@ -117,6 +136,22 @@ fn probes() -> Vec<Route> {
         probe("/live", get(health::live)),
         probe("/ready", get(health::ready)),
         probe("/api/v1/health", get(health::health)),
+        probe("/healthz", get(health::answers)),
+        probe("/health", get(s0::health)),
+        // It looks itself at who asks.
+        probe("/metrics", get(metrics::show)),
+    ]
+}
+
+/// What all of this is, for programs and for people.
+fn documents() -> Vec<Route> {
+    let document = |path, handler| route(Method::GET, path, Access::Public, handler);
+    vec![
+        document("/openapi.json", get(documents::openapi)),
+        document("/docs", get(documents::docs)),
+        document("/docs/{file}", get(documents::docs_file)),
+        document("/redoc", get(documents::redoc)),
+        document("/redoc/{file}", get(documents::redoc_file)),
     ]
 }
 

@@ -11,9 +11,14 @@ const USUAL: u32 = 20;
 const LONGEST: u32 = 100;
 
 /// How many are shown; whoever asks for more gets as many as there may be.
-pub(super) fn limit(fields: &mut Fields, asked: Option<u32>) -> Option<u32> {
+pub(crate) fn limit(fields: &mut Fields, asked: Option<u32>) -> Option<u32> {
+    limit_of("limit", fields, asked)
+}
+
+/// The same, whatever the parameter is called.
+pub(crate) fn limit_of(name: &'static str, fields: &mut Fields, asked: Option<u32>) -> Option<u32> {
     let limit = asked.unwrap_or(USUAL).min(LONGEST);
-    fields.take("limit", if limit > 0 { Ok(limit) } else { Err(Invalid::OutOfRange(1, LONGEST)) })
+    fields.take(name, if limit > 0 { Ok(limit) } else { Err(Invalid::OutOfRange(1, LONGEST)) })
 }
 
 /// A page whose body has no room for it names the next one in `Link`.

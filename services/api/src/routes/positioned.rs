@@ -14,7 +14,7 @@ use store::{Position, ReadModel, StoreError};
 use crate::app::App;
 use crate::problem::{FieldError, Problem};
 
-pub(super) const EVENT_POSITION: HeaderName = HeaderName::from_static("x-event-position");
+pub(crate) const EVENT_POSITION: HeaderName = HeaderName::from_static("x-event-position");
 const MIN_POSITION: HeaderName = HeaderName::from_static("x-min-position");
 const PROJECTION_LAG: HeaderName = HeaderName::from_static("x-projection-lag");
 
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A command's answer, and where its last event stands in the log.
 #[derive(Debug)]
-pub(super) struct Done<T>(pub(super) Option<Position>, pub(super) T);
+pub(crate) struct Done<T>(pub(crate) Option<Position>, pub(crate) T);
 
 impl<T: Serialize> IntoResponse for Done<T> {
     fn into_response(self) -> Response {
@@ -37,7 +37,7 @@ impl<T: Serialize> IntoResponse for Done<T> {
 
 /// An answer that holds a secret: nobody on the way keeps it.
 #[derive(Debug)]
-pub(super) struct Secret<T>(pub(super) T);
+pub(crate) struct Secret<T>(pub(crate) T);
 
 impl<T: IntoResponse> IntoResponse for Secret<T> {
     fn into_response(self) -> Response {
@@ -49,7 +49,7 @@ impl<T: IntoResponse> IntoResponse for Secret<T> {
 
 /// A command that has nothing to say but where its last event stands.
 #[derive(Debug)]
-pub(super) struct NoContent(pub(super) Option<Position>);
+pub(crate) struct NoContent(pub(crate) Option<Position>);
 
 impl IntoResponse for NoContent {
     fn into_response(self) -> Response {
@@ -63,24 +63,24 @@ impl IntoResponse for NoContent {
 
 /// A query's answer, and by how many events it is behind what it should have seen.
 #[derive(Debug)]
-pub(super) struct Seen<T>(pub(super) Lag, pub(super) T);
+pub(crate) struct Seen<T>(pub(crate) Lag, pub(crate) T);
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lag(i64);
+pub(crate) struct Lag(i64);
 
 impl Lag {
     /// Of two read models that a query asks, the one that is further behind.
-    pub(super) fn or(self, other: Self) -> Self {
+    pub(crate) fn or(self, other: Self) -> Self {
         Self(self.0.max(other.0))
     }
 
     /// For those who must have seen all: nothing may be missing.
-    pub(super) const fn none(self) -> Result<(), Problem> {
+    pub(crate) const fn none(self) -> Result<(), Problem> {
         if self.0 > 0 { Err(Problem::Lagging) } else { Ok(()) }
     }
 
     /// Says it with the answer, where there is any.
-    pub(super) fn mark(self, response: &mut Response) {
+    pub(crate) fn mark(self, response: &mut Response) {
         if self.0 > 0 {
             response.headers_mut().insert(PROJECTION_LAG, HeaderValue::from(self.0));
         }
@@ -97,7 +97,7 @@ impl<T: Serialize> IntoResponse for Seen<T> {
 
 /// What the client says that its query must have seen.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct MinPosition(Position);
+pub(crate) struct MinPosition(Position);
 
 impl<S: Send + Sync> FromRequestParts<S> for MinPosition {
     type Rejection = Problem;
@@ -115,7 +115,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MinPosition {
 
 impl MinPosition {
     /// Waits until the read model has what the client asks for, and what this user last did on this node.
-    pub(super) async fn await_in(self, app: &App, model: &ReadModel, user: UserId) -> Result<Lag, StoreError> {
+    pub(crate) async fn await_in(self, app: &App, model: &ReadModel, user: UserId) -> Result<Lag, StoreError> {
         let wanted = self.0.max(app.own_writes.of(user));
         if wanted == Position::START || model.wait_for(wanted, PATIENCE).await? {
             return Ok(Lag(0));

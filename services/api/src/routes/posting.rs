@@ -8,10 +8,11 @@ use domain::values::{Invalid, MaxTokens, MessageBody, Temperature};
 use replies::{Choice, Watch};
 use serde::Deserialize;
 use store::Position;
+use tracing::Instrument;
 
 use super::branching::{self, Place};
 use crate::app::App;
-use crate::commands::{Answer, Answerer, PostError, PostMessage, RequestKey, Turn, TurnIds};
+use crate::commands::{Answer, Answerer, Earlier, PostError, PostMessage, RequestKey, Room, Turn, TurnIds};
 use crate::extract::{Caller, IdempotencyKey};
 use crate::limits::Asks;
 use crate::problem::{Fields, Problem, ReplyProblem, SessionProblem};
@@ -21,20 +22,41 @@ const LONGEST_MESSAGE: usize = 4_096;
 
 const LONGEST_NAME: usize = 200;
 
-#[derive(Deserialize)]
-pub(super) struct PostRequest {
-    message: String,
-    session_id: Option<String>,
+/// What the path says of a post, and no client.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    /// The field that holds the message.
+    pub(crate) field: &'static str,
+    pub(crate) longest: usize,
+    /// Where it goes that is for no conversation.
+    pub(crate) room: Room,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { field: "message", longest: LONGEST_MESSAGE, room: Room::New }
+    }
+}
+
+#[derive(Default, Deserialize)]
+pub(crate) struct PostRequest {
+    pub(crate) message: String,
+    #[serde(skip)]
+    pub(crate) terms: Terms,
+    /// What was said elsewhere, for a conversation that this begins.
+    #[serde(skip)]
+    pub(crate) earlier: Vec<Earlier>,
+    pub(crate) session_id: Option<String>,
     /// What the message is to follow, where that is not the conversation's latest.
-    parent_id: Option<String>,
+    pub(crate) parent_id: Option<String>,
     /// Of whose place it takes another branch.
-    edit_of: Option<String>,
+    pub(crate) edit_of: Option<String>,
     /// Where the client believes the conversation to be.
-    if_leaf: Option<String>,
-    provider: Option<String>,
-    model: Option<String>,
-    max_tokens: Option<i64>,
-    temperature: Option<f64>,
+    pub(crate) if_leaf: Option<String>,
+    pub(crate) provider: Option<String>,
+    pub(crate) model: Option<String>,
+    pub(crate) max_tokens: Option<i64>,
+    pub(crate) temperature: Option<f64>,
 }
 
 /// Who is to answer, and how.
@@ -82,15 +104,15 @@ impl WantedModel {
 
 /// What whoever posts waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     Reply,
     Nothing,
 }
 
 /// A message that was posted, and its reply.
-pub(super) struct Posted {
-    pub(super) turn: Turn,
-    pub(super) position: Option<Position>,
+pub(crate) struct Posted {
+    pub(crate) turn: Turn,
+    pub(crate) position: Option<Position>,
     /// For a reply that is awaited, or may be.
     pub(super) watch: Option<Watch>,
 }
@@ -103,7 +125,7 @@ impl PostRequest {
 
     async fn command(self, app: &App, caller: &Caller, key: IdempotencyKey) -> Result<PostMessage, Problem> {
         let mut fields = Fields::default();
-        let body = fields.take("message", MessageBody::within(&self.message, LONGEST_MESSAGE));
+        let body = fields.take(self.terms.field, MessageBody::within(&self.message, self.terms.longest));
         let Self { provider, model, max_tokens, temperature, .. } = self;
         let wanted = ModelRequest { provider, model, max_tokens, temperature }.check(&mut fields);
         let (Some(body), Some(wanted), true) = (body, wanted, fields.are_fine()) else {
@@ -116,13 +138,14 @@ impl PostRequest {
         let before = key.map(|_| ids.message);
         let asked = Place { parent: self.parent_id.as_deref(), edit_of: self.edit_of.as_deref(), session, before };
         let (conversation, after) = asked.find(app, caller.user, if_leaf.as_ref()).await?;
+        let room = conversation.map_or(self.terms.room, Room::In);
         let answerer = wanted.choose(app)?;
-        let (by, speaker) = (caller.user, Speaker::User);
-        Ok(PostMessage { by, conversation, after, if_leaf, speaker, body, answerer, ids })
+        let (by, earlier, speaker) = (caller.user, self.earlier, Speaker::User);
+        Ok(PostMessage { by, room, after, if_leaf, earlier, speaker, body, answerer, ids })
     }
 
     /// Posts the message. From then on its reply is watched, and somebody is asked to make it.
-    pub(super) async fn post(
+    pub(crate) async fn post(
         self,
         app: &App,
         caller: &Caller,
@@ -136,8 +159,10 @@ impl PostRequest {
         let done = app.execute_turn(caller, &command, asks(app, &command)).await?;
         app.own_writes.note(caller.user, done.position);
         let (turn, position) = (done.output, done.position);
-        if turn.answer == Answer::Awaited {
-            offer(app, turn.reply);
+        match &turn.answer {
+            Answer::Awaited => offer(app, turn.reply),
+            Answer::Given { .. } => replies::metrics::given(&app.providers),
+            Answer::Nothing | Answer::Repeated => {}
         }
         Ok(Posted { turn, position, watch })
     }
@@ -146,7 +171,11 @@ impl PostRequest {
 /// What a model is asked for, if one is.
 fn asks(app: &App, command: &PostMessage) -> Option<Asks> {
     match &command.answerer {
-        Answerer::Model(asked) => Some(Asks::of(&app.providers, command.ids.reply, command.body.as_str(), asked)),
+        Answerer::Model(asked) => {
+            let earlier = command.earlier.iter().map(|it| it.body.as_str());
+            let told: Vec<_> = earlier.chain([command.body.as_str()]).collect();
+            Some(Asks::of(&app.providers, command.ids.reply, &told.join("\n"), asked))
+        }
         Answerer::Rules | Answerer::Nobody => None,
     }
 }
@@ -154,11 +183,12 @@ fn asks(app: &App, command: &PostMessage) -> Option<Asks> {
 /// The repliers hear of it at once; should the bus be away, they hear of it from the log.
 pub(super) fn offer(app: &App, reply: MessageId) {
     let bus = app.bus.clone();
-    tokio::spawn(async move {
+    let offering = async move {
         if let Err(error) = bus.offer(reply).await {
             tracing::debug!(cause = store::in_full(&error), "a reply is offered later");
         }
-    });
+    };
+    tokio::spawn(offering.in_current_span());
 }
 
 /// What is no id is nobody's session.

@@ -11,12 +11,12 @@ use crate::limits::Shown;
 use crate::problem::Problem;
 
 #[derive(Serialize)]
-pub(super) struct RateLimitAnswer {
+pub(crate) struct RateLimitAnswer {
     global: Shown,
     user: Shown,
 }
 
-pub(super) async fn show(State(app): State<App>, caller: Caller) -> Result<Json<RateLimitAnswer>, Problem> {
+pub(crate) async fn show(State(app): State<App>, caller: Caller) -> Result<Json<RateLimitAnswer>, Problem> {
     let rate = app.rate_of(&caller).await?;
     let standings = app.limits.standings(caller.user, rate).await?;
     let of = |kind: LimitKind| Shown::from(standings.iter().find(|it| it.kind == kind).copied());

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::chat::message::{Message, MessageError};
+use domain::chat::reply::Ending;
 use domain::ids::{ConversationId, MessageId};
 use futures::future::join_all;
 use projections::history::{self, State as Stage};
@@ -51,7 +52,10 @@ pub(super) async fn stop_reply(app: &App, caller: &Caller, id: MessageId) -> Res
     }
     if tokio::time::timeout(PATIENCE, watch.end()).await.is_err() {
         let heard = watch.heard();
-        app.executor.execute(&StopReply { reply: id, heard }, caller.metadata.clone()).await?;
+        let stopped = app.executor.execute(&StopReply { reply: id, heard }, caller.metadata.clone()).await?;
+        if let Some(model) = stopped.output {
+            replies::metrics::ended(&app.providers, &model, &Ending::Stopped);
+        }
         app.bus.forget(id);
     }
     Ok(())
@@ -69,11 +73,11 @@ pub(super) async fn ask_to_stop(app: &App, awaited: Vec<MessageId>) {
 /// A reply as a task that goes on in the background; its id is the reply's.
 #[derive(Serialize)]
 #[expect(clippy::struct_field_names, reason = "the names that clients know")]
-pub(super) struct Task {
-    task_id: MessageId,
-    status: &'static str,
-    result: Option<Answered>,
-    error: Option<TaskError>,
+pub(crate) struct Task {
+    pub(crate) task_id: MessageId,
+    pub(crate) status: &'static str,
+    pub(crate) result: Option<Answered>,
+    pub(crate) error: Option<TaskError>,
     session_id: ConversationId,
     /// What it answers.
     user_message_id: Option<MessageId>,
@@ -81,8 +85,8 @@ pub(super) struct Task {
 }
 
 #[derive(Serialize)]
-struct TaskError {
-    code: &'static str,
+pub(crate) struct TaskError {
+    pub(crate) code: &'static str,
     retryable: bool,
     /// What there is of the reply.
     text: String,
@@ -116,9 +120,19 @@ pub(super) async fn begin_task(
     key: IdempotencyKey,
     Body(request): Body<PostRequest>,
 ) -> Result<Done<Task>, Problem> {
-    let Posted { turn, position, .. } = request.post(&app, &caller, key, Wanted::Nothing).await?;
+    begin(&app, &caller, key, request).await
+}
+
+/// Posts a message whose reply nobody waits for.
+pub(crate) async fn begin(
+    app: &App,
+    caller: &Caller,
+    key: IdempotencyKey,
+    request: PostRequest,
+) -> Result<Done<Task>, Problem> {
+    let Posted { turn, position, .. } = request.post(app, caller, key, Wanted::Nothing).await?;
     if turn.answer == Answer::Repeated {
-        return Ok(Done(position, Task::of(&app, replying::row(&app, caller.user, turn.reply).await?).await));
+        return Ok(Done(position, Task::of(app, replying::row(app, caller.user, turn.reply).await?).await));
     }
     let (task_id, session_id, created_at) = (turn.reply, turn.conversation, Time(turn.at));
     let user_message_id = Some(turn.message);
@@ -126,7 +140,7 @@ pub(super) async fn begin_task(
     Ok(Done(position, task))
 }
 
-pub(super) async fn task(
+pub(crate) async fn task(
     State(app): State<App>,
     caller: Caller,
     least: MinPosition,
@@ -226,6 +240,8 @@ pub(super) async fn ask_again(
     app.own_writes.note(caller.user, done.position);
     if !done.output {
         posting::offer(app, again.id);
+    } else if done.position.is_some() {
+        replies::metrics::given(&app.providers);
     }
     let row = replying::row(app, caller.user, again.id).await?;
     Ok((StatusCode::CREATED, Done(done.position, Task::of(app, row).await)))

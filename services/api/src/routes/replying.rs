@@ -18,22 +18,22 @@ use crate::time::Time;
 
 /// A whole reply.
 #[derive(Serialize)]
-pub(super) struct Answered {
-    response: String,
-    message_id: MessageId,
+pub(crate) struct Answered {
+    pub(crate) response: String,
+    pub(crate) message_id: MessageId,
     user_message_id: Option<MessageId>,
-    session_id: ConversationId,
-    model: String,
-    usage: ShownUsage,
-    finish_reason: String,
-    created_at: Time,
+    pub(crate) session_id: ConversationId,
+    pub(crate) model: String,
+    pub(crate) usage: ShownUsage,
+    pub(crate) finish_reason: String,
+    pub(crate) created_at: Time,
 }
 
 #[derive(Serialize)]
-pub(super) struct ShownUsage {
+pub(crate) struct ShownUsage {
     prompt_tokens: u32,
     completion_tokens: u32,
-    total_tokens: u32,
+    pub(crate) total_tokens: u32,
     /// The provider did not count: it was estimated.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     estimated: bool,

@@ -46,14 +46,27 @@ pub(super) async fn login(
     Body(request): Body<LoginRequest>,
 ) -> Result<Response, Problem> {
     let typed = request.email.or(request.username).ok_or_else(nameless)?;
+    let (SignedIn { user, session, epoch, refresh_token, at }, position) =
+        sign_in(&app, context, &typed, request.password).await?;
+    let bearer = Bearer { user, session, generation: 0, epoch };
+    answer(&app, bearer, &refresh_token, position, at)
+}
+
+/// Begins a sign-in, of whoever has that name or email and that password.
+async fn sign_in(
+    app: &App,
+    context: Context,
+    typed: &str,
+    password: String,
+) -> Result<(SignedIn, Option<Position>), Problem> {
     let metadata = context.anonymous();
-    let ticket = app.admit_guess(&metadata, typed.as_str()).await?;
+    let ticket = app.admit_guess(&metadata, typed).await?;
     let command = SignIn {
         passwords: &app.passwords,
         refresh_tokens: &app.refresh_tokens,
-        claim: commands::claim_of(&typed),
-        identifier: app.throttle.identifier(typed.as_str()),
-        password: Password::presented(request.password),
+        claim: commands::claim_of(typed),
+        identifier: app.throttle.identifier(typed),
+        password: Password::presented(password),
         from: commands::origin(&metadata),
     };
     let done = app.executor.execute(&command, metadata).await;
@@ -64,9 +77,26 @@ pub(super) async fn login(
     };
     app.settle_guess(ticket, guess).await;
     let done = done?;
-    let SignedIn { user, session, epoch, refresh_token, at } = done.output.map_err(|_| Problem::WrongCredentials)?;
-    let bearer = Bearer { user, session, generation: 0, epoch };
-    answer(&app, bearer, &refresh_token, done.position, at)
+    Ok((done.output.map_err(|_| Problem::WrongCredentials)?, done.position))
+}
+
+/// The same for those who never refresh: an access token, for how many seconds, and where its sign-in stands.
+pub(crate) async fn brief(
+    app: &App,
+    context: Context,
+    typed: &str,
+    password: String,
+) -> Result<(String, u32, Option<Position>), Problem> {
+    let (SignedIn { user, session, epoch, at, refresh_token: _ }, position) =
+        sign_in(app, context, typed, password).await?;
+    app.own_writes.note(user, position);
+    let token = access_token(app, Bearer { user, session, generation: 0, epoch }, at)?;
+    Ok((token, app.access_tokens.lifetime_seconds(), position))
+}
+
+fn access_token(app: &App, bearer: Bearer, at: domain::Timestamp) -> Result<String, Problem> {
+    let token = app.access_tokens.issue(bearer, fresh_id(), at);
+    token.ok_or(Problem::Internal("an access token could not be signed"))
 }
 
 fn nameless() -> Problem {
@@ -82,10 +112,7 @@ fn answer(
     at: domain::Timestamp,
 ) -> Result<Response, Problem> {
     app.own_writes.note(bearer.user, position);
-    let access_token = app
-        .access_tokens
-        .issue(bearer, fresh_id(), at)
-        .ok_or(Problem::Internal("an access token could not be signed"))?;
+    let access_token = access_token(app, bearer, at)?;
     let (refresh_token, expires_in) = (refresh_token.text(), app.access_tokens.lifetime_seconds());
     let cookie = cookie::set(Some((&refresh_token, app.refresh_tokens.lifetime.idle_seconds)));
     let tokens = Tokens { access_token, token_type: "bearer", refresh_token, expires_in };
@@ -117,7 +144,8 @@ async fn refreshed(app: &App, context: Context, headers: &HeaderMap) -> Result<R
 /// The token that was sent, unless a page of another site made the browser send it.
 async fn presented(app: &App, headers: &HeaderMap, metadata: &Metadata) -> Result<RefreshToken, Problem> {
     let sent = Sent::with(headers).ok_or(Problem::WrongCredentials)?;
-    if sent.is_foreign(headers) {
+    let is_allowed = headers.get(header::ORIGIN).is_some_and(|origin| app.origins.may_sign(origin));
+    if sent.is_foreign(headers) && !is_allowed {
         return Err(Problem::ForeignOrigin);
     }
     if let Some(token) = RefreshToken::parse(sent.text()) {

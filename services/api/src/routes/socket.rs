@@ -46,7 +46,7 @@ impl Sockets {
     }
 
     /// Set when the process is about to end.
-    pub(super) const fn closing(&self) -> &CancellationToken {
+    pub(crate) const fn closing(&self) -> &CancellationToken {
         &self.closing
     }
 

@@ -21,7 +21,7 @@ use crate::extract::{Body, Caller, IdempotencyKey, Parameters};
 use crate::problem::{FieldError, Problem, ReplyProblem};
 
 /// `POST /api/v1/chat/stream`.
-pub(super) async fn post(
+pub(crate) async fn post(
     State(app): State<App>,
     caller: Caller,
     key: IdempotencyKey,
@@ -34,7 +34,7 @@ pub(super) async fn post(
 }
 
 /// The frames of the reply to a message that was just posted.
-pub(super) async fn frames_of(app: App, caller: Caller, posted: Posted) -> Result<Frames, Problem> {
+pub(crate) async fn frames_of(app: App, caller: Caller, posted: Posted) -> Result<Frames, Problem> {
     let Posted { turn, position: _, watch } = posted;
     let (reply, watch) = match (turn.answer.clone(), watch) {
         (Answer::Given { text }, _) => (turn.reply_to(caller.user), replying::given(text)),
@@ -86,7 +86,12 @@ fn events(frames: Frames, position: Option<Position>, sockets: Sockets) -> Respo
         let frame = sockets.closing().run_until_cancelled(frames.next()).await??;
         Some((Ok::<_, Infallible>(event(&frame)), (frames, sockets)))
     });
-    let mut response = (HEADERS, ResponseBody::from_stream(events)).into_response();
+    streamed(ResponseBody::from_stream(events), position)
+}
+
+/// What goes out piece by piece.
+pub(crate) fn streamed(body: ResponseBody, position: Option<Position>) -> Response {
+    let mut response = (HEADERS, body).into_response();
     if let Some(position) = position {
         response.headers_mut().insert(EVENT_POSITION, HeaderValue::from(position.get()));
     }

@@ -100,7 +100,19 @@ impl Catalog {
             (Some(provider), Some(model)) => self.of_provider(provider, model),
             (None, Some(model)) => self.named(model),
         };
-        choice.ok_or_else(|| UnknownModel { available: self.models().into_iter().map(|model| model.id).collect() })
+        choice.ok_or_else(|| self.unknown())
+    }
+
+    /// Whose name it is, though nobody else be there.
+    pub fn choose_named(&self, model: &str) -> Result<Choice, UnknownModel> {
+        if self.entries.is_empty() && model != RULES {
+            return Err(self.unknown());
+        }
+        self.choose(None, Some(model))
+    }
+
+    fn unknown(&self) -> UnknownModel {
+        UnknownModel { available: self.models().into_iter().map(|model| model.id).collect() }
     }
 
     pub fn models(&self) -> Vec<ModelShown> {
@@ -177,6 +189,22 @@ mod tests {
             assert_eq!(chosen(&catalog, provider, model), "rules");
         }
         assert_eq!(catalog.models(), [ModelShown { id: "rules".to_owned(), provider: "rules".to_owned() }]);
+    }
+
+    #[test]
+    fn a_name_that_has_to_be_somebodys_is_the_rules_own_or_a_providers() {
+        let alone = catalog(&[]);
+        assert_eq!(alone.choose_named("rules"), Ok(Choice::Rules));
+        assert_eq!(alone.choose_named("gpt-4o").unwrap_err().available, ["rules"]);
+        let both = catalog(&[("openai", &[])]);
+        assert_eq!(both.choose_named("rules"), Ok(Choice::Rules));
+        assert_eq!(both.choose_named("gpt-4o"), Ok(Choice::Model("openai/gpt-4o".to_owned())));
+        assert_eq!(
+            both.choose_named("claude-opus-4"),
+            Ok(Choice::Model("openai/claude-opus-4".to_owned())),
+            "it takes any"
+        );
+        assert!(both.choose_named("gemini/x").is_err());
     }
 
     #[test]

@@ -96,6 +96,11 @@ impl Providers {
         self.0.catalog.choose(provider, model)
     }
 
+    /// The same of a name that has to be somebody's: the rules answer to their own alone.
+    pub fn choose_named(&self, model: &str) -> Result<Choice, UnknownModel> {
+        self.0.catalog.choose_named(model)
+    }
+
     /// What can be chosen; a provider that takes any name shows its default. The rules are always among them.
     #[must_use]
     pub fn models(&self) -> Vec<ModelShown> {
@@ -105,6 +110,13 @@ impl Providers {
     /// Returns at the first piece of text, or at the end; until then failures move on to the next key or provider unseen.
     pub async fn ask(&self, ask: Ask) -> Result<Answer, Failure> {
         self.0.ask(&ask).await
+    }
+
+    /// Whose model that is, where it is one of those that are configured.
+    #[must_use]
+    pub fn of_model(&self, model: &str) -> Option<&str> {
+        let (provider, _) = model.split_once('/')?;
+        self.0.catalog.provider(provider).map(|entry| entry.name.as_str())
     }
 
     /// What so many tokens cost, where a price is configured, in millionths of a US dollar.

@@ -8,7 +8,7 @@ use crate::problem::{FieldError, Problem, ReplyProblem};
 use crate::routes::posting::PostRequest;
 
 pub(super) enum Asked {
-    Post(PostRequest, IdempotencyKey),
+    Post(Box<PostRequest>, IdempotencyKey),
     Stop(MessageId),
     Resume {
         id: MessageId,
