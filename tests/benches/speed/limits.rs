@@ -23,40 +23,63 @@ const FEW: usize = 64;
 const ROUND: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 7;
 const LEAST: f64 = 0.9;
+const HIGH: &str = "10000000/minute";
 const WINDOWS: usize = 100_000;
 const FULL: usize = 10;
 const AT_ONCE: usize = 2_000;
 
 pub async fn measure(report: &mut Report) {
     for engine in Engine::BOTH {
-        let (free, limited) = (Site::start(engine).await, Site::limited(engine, "10000000/minute").await);
-        let [without, with] = [posts(&free).await, posts(&limited).await];
+        let free = Site::start(engine).await;
+        let limited = Site::limited(engine, [HIGH, HIGH]).await;
+        let exact = Site::limited(engine, [HIGH, "1000/minute"]).await;
+        let sites = [(&free, posts(&free).await), (&limited, posts(&limited).await), (&exact, posts(&exact).await)];
         for (connections, bound, aim) in
             [(MANY, Some(Limit::AtLeast(LEAST)), None), (FEW, None, Some(Limit::AtLeast(LEAST)))]
         {
-            let (mut off, mut on) = (Vec::new(), Vec::new());
-            for _ in 0..=ROUNDS {
-                off.push(round(&free, &without, connections).await);
-                on.push(round(&limited, &with, connections).await);
-            }
-            // The first ones warm up.
-            let (off, on) = (off.split_off(1), on.split_off(1));
+            // So few would come to the end of a thousand.
+            let sites = sites.get(..if connections == MANY { 3 } else { 2 }).unwrap_or_default();
+            let rounds = in_turn(sites, connections).await;
             let name = format!("{connections} connections, {}", engine.name());
-            report.rounds(&format!("POST chat a second without limits, {name}"), &off);
-            report.rounds(&format!("POST chat a second with limits, {name}"), &on);
-            let [of_off, of_on] = [&off, &on].map(|rounds| number(median(rounds)));
-            report.row(Row {
-                measure: format!("POST chat, {name}, with limits that nobody reaches, against none"),
-                value: ratio(&on, &off),
-                unit: "x",
-                of: format!("({of_on} against {of_off} a second)"),
-                bound,
-                aim,
-            });
+            let [off, on, users @ ..] = rounds.as_slice() else { unreachable!("two sites at least") };
+            compare(report, &format!("{name}, with limits that nobody reaches"), [off, on], bound, aim);
+            for users in users {
+                let name = format!("{name}, each user's window exact to the microsecond");
+                compare(report, &name, [off, users], None, Some(Limit::AtLeast(LEAST)));
+            }
         }
-        drop(free);
+        drop(sites);
+        drop((free, exact));
         room(report, engine, limited).await;
     }
+}
+
+/// The rounds of each site, but for the first, which warms up.
+async fn in_turn(sites: &[(&Site, Vec<Request>)], connections: usize) -> Vec<Vec<f64>> {
+    let mut rounds = vec![Vec::new(); sites.len()];
+    for turn in 0..=ROUNDS {
+        for ((site, posts), rounds) in sites.iter().zip(&mut rounds) {
+            let per_second = round(site, posts, connections).await;
+            if turn > 0 {
+                rounds.push(per_second);
+            }
+        }
+    }
+    rounds
+}
+
+fn compare(report: &mut Report, name: &str, [off, on]: [&[f64]; 2], bound: Option<Limit>, aim: Option<Limit>) {
+    report.rounds(&format!("POST chat a second without limits, {name}"), off);
+    report.rounds(&format!("POST chat a second with limits, {name}"), on);
+    let [of_off, of_on] = [off, on].map(|rounds| number(median(rounds)));
+    report.row(Row {
+        measure: format!("POST chat, {name}, against none"),
+        value: ratio(on, off),
+        unit: "x",
+        of: format!("({of_on} against {of_off} a second)"),
+        bound,
+        aim,
+    });
 }
 
 async fn posts(site: &Site) -> Vec<Request> {

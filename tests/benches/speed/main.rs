@@ -11,6 +11,7 @@ mod accounts;
 mod chat;
 mod commands;
 mod cores;
+mod crowd;
 mod finding;
 mod http;
 mod length;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 
 use crate::report::Report;
 
-const MEASURES: [&str; 14] = [
+const MEASURES: [&str; 15] = [
     "commands",
     "chat",
     "visible",
@@ -37,6 +38,7 @@ const MEASURES: [&str; 14] = [
     "length",
     "finding",
     "limits",
+    "crowd",
     "accounts-sign-ins",
     "accounts-storm",
     "accounts-refreshes",
@@ -69,6 +71,7 @@ async fn measure(name: &str, report: &mut Report) {
         "length" => length::measure(report).await,
         "finding" => finding::measure(report).await,
         "limits" => limits::measure(report).await,
+        "crowd" => crowd::measure(report).await,
         "accounts-sign-ins" => accounts::sign_ins::measure(report).await,
         "accounts-storm" => accounts::storm::measure(report).await,
         "accounts-refreshes" => accounts::refreshes::measure(report).await,

@@ -57,13 +57,9 @@ impl Site {
     }
 
     /// One that limits everybody, and everything, at one rate.
-    pub async fn limited(engine: Engine, rate: &str) -> Self {
-        let limits = ["SERVICE", "USER", "IP"];
-        Self::start_as(
-            engine,
-            limits.into_iter().fold(quiet(), |it, limit| it.env(format!("RATE_LIMIT_{limit}"), rate)),
-        )
-        .await
+    pub async fn limited(engine: Engine, [all, user]: [&str; 2]) -> Self {
+        let limits = [("RATE_LIMIT_SERVICE", all), ("RATE_LIMIT_USER", user), ("RATE_LIMIT_IP", all)];
+        Self::start_as(engine, limits.into_iter().fold(quiet(), |it, (limit, rate)| it.env(limit, rate))).await
     }
 
     /// One whose access tokens are signed in this way.
