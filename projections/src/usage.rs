@@ -12,6 +12,7 @@ use domain::chat::conversation::ConversationEvent;
 use domain::chat::message::MessageEvent;
 use domain::chat::reply::Ending;
 use domain::ids::UserId;
+use domain::token::notice::NoticeEvent;
 use sqlx::FromRow;
 use store::read_model::{Spec, Tables};
 use store::{StoreError, Tx};
@@ -111,6 +112,9 @@ fn spent(event: &Event) -> Option<(UserId, &str, Sums)> {
             ConversationEvent::ConversationTitled { owner, model, usage, .. }
             | ConversationEvent::TitleWasted { owner, model, usage },
         ) => Some((*owner, model, Sums::of_tokens(*usage))),
+        Event::Notice(_, NoticeEvent::TextsEmbedded { by, model, usage }) => {
+            Some((*by, model, Sums::of_tokens(*usage)))
+        }
         Event::Conversation(..)
         | Event::User(..)
         | Event::Claim(..)

@@ -6,6 +6,7 @@ mod decider;
 mod postgres;
 mod states;
 mod tables;
+mod time;
 
 use domain::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -15,12 +16,13 @@ use crate::db::{Durability, SqliteFile};
 use crate::{Db, StoreError};
 use decider::{Ask, Ruled};
 pub use states::{State, States};
+use time::SharedTime;
 
 /// The limits of one database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Limits {
     db: Db,
-    clock: Clock,
+    time: SharedTime,
     queue: mpsc::Sender<Ask>,
 }
 
@@ -39,15 +41,21 @@ impl Limits {
             }
             Db::Postgres(postgres) => Db::Postgres(postgres.clone()),
         };
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(decider::run(db.clone(), clock.clone(), waiting));
-        Ok(Self { db, clock, queue })
+        let ((queue, waiting), time) = (mpsc::channel(QUEUE), SharedTime::new(clock));
+        tokio::spawn(decider::run(db.clone(), time.clone(), waiting));
+        Ok(Self { db, time, queue })
     }
 
     /// Where they are kept.
     #[must_use]
     pub const fn db(&self) -> &Db {
         &self.db
+    }
+
+    /// As all nodes have it, once this one has decided something: on Postgres the server's time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.time.now()
     }
 
     /// Decides by some limits' states, of which nobody else decides meanwhile. What the rule keeps is kept, and nothing else
@@ -67,7 +75,7 @@ impl Limits {
     /// kept.
     pub async fn look<T>(&self, keys: &[String], rule: impl FnOnce(&mut States<'_>) -> T) -> Result<T, StoreError> {
         let mut batch = tables::look(&self.db, keys).await?;
-        Ok(rule(&mut States { keys, batch: &mut batch, now: self.clock.now() }))
+        Ok(rule(&mut States { keys, batch: &mut batch, now: self.now() }))
     }
 
     /// A limit starts anew, and an address counts as known for a while.

@@ -122,7 +122,8 @@ impl TestApp {
         let followers = Followers { signing_keys: keys.clone(), api_keys: api_keys.clone(), clock: clock.clone() };
         tokio::spawn(async move { following.run(log, bus, from, followers, stopped).await });
         let (providers, live) =
-            reply(&stage, &read_models, options.providers, (options.context, options.titles), &clock, &stop).await;
+            reply(&stage, &read_models, options.providers, (options.context.clone(), options.titles), &clock, &stop)
+                .await;
         let files = Files::open(in_folder(&stage), options.attachment_limit).expect("a folder");
         let files = files.with_patience(options.attachment_patience);
         let app = App::new(Parts {
@@ -138,7 +139,7 @@ impl TestApp {
             bootstrap_key: options.bootstrap_key,
             passwords: Passwords::default(),
             password_policy: options.passwords,
-            limits: RateLimits::new(limits.clone(), options.rates, stage.log.clone(), &read_models, clock.clone()),
+            limits: RateLimits::new(limits.clone(), options.rates, stage.log.clone(), &read_models),
             throttle: Throttle::new(limits.clone(), options.sign_in_rate, secret.as_bytes()),
             unknown_tokens: UnknownTokens::default(),
             trusted_proxies: options.trusted_proxies,
@@ -146,6 +147,7 @@ impl TestApp {
             node: "test".to_owned(),
             own_writes: OwnWrites::default(),
             providers,
+            context: options.context,
             live,
             files: files.clone(),
             imports: Imports::default(),

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::child::{Child, PATIENCE, bound_to_thread};
-use crate::servers::scratch;
+use crate::servers::{scratch, tool};
 
 /// What the binary says once it answers; its address follows.
 const LISTENING: &str = "listening on http://";
@@ -95,6 +95,13 @@ impl Builder {
     #[must_use]
     pub fn data_dir(self, path: impl AsRef<Path>) -> Self {
         self.env("COLLOQUY_DATA", path.as_ref())
+    }
+
+    /// Its clock is ahead by so many seconds, or behind; how long things take is the same.
+    #[must_use]
+    pub fn clock_ahead(self, seconds: i64) -> Self {
+        let faked = self.env("LD_PRELOAD", tool("libfaketime.so.1")).env("FAKETIME", format!("{seconds:+}s"));
+        faked.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1")
     }
 
     /// A file in the directory where it starts.

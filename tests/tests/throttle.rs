@@ -46,7 +46,7 @@ fn at(seconds: i64) -> Timestamp {
 async fn fail<'a>(throttle: &Throttle, ip: &str, guess: impl Into<Guess<'a>>, now: Timestamp) -> Result<(), u32> {
     match throttle.admit(Some(ip), guess, now).await.unwrap() {
         Admission::Admitted(_) => Ok(()),
-        Admission::Refused { retry_after_seconds } => Err(retry_after_seconds),
+        Admission::Refused { retry_after_seconds, .. } => Err(retry_after_seconds),
     }
 }
 
@@ -190,7 +190,7 @@ on_both_engines! {
             assert!(matches!(one.admit(None, "ann", NOW).await.unwrap(), Admission::Admitted(_)));
         }
         let refused = one.admit(None, "ann", NOW).await.unwrap();
-        assert!(matches!(refused, Admission::Refused { retry_after_seconds: 2 }));
+        assert!(matches!(refused, Admission::Refused { retry_after_seconds: 2, full: None }));
     }
 
     async fn guesses_at_an_account_and_under_a_name_that_reads_like_its_id_count_apart(stage: Stage) {

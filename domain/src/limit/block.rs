@@ -1,9 +1,9 @@
 //! Places of a window of more than a thousand, taken in advance: one node hands them out by itself for a moment, so that not every
-//! request is a decision of all nodes. They count from when they are taken: never too many. Those that are left over are given
-//! back with the next that is decided.
+//! request is a decision of all nodes. They count as if all of them came when the last of them may: never too many. Those that are
+//! left over are given back with the next that is decided.
 
 use super::Rate;
-use super::window::{EXACT, Window, counts_at};
+use super::window::{EXACT, PARTS, Window, counts_at};
 use crate::Timestamp;
 
 /// What one node may hand out.
@@ -24,21 +24,22 @@ const SIZE: usize = 500;
 const TOGETHER: usize = 50;
 /// Nor where half of it is used.
 const FILLED: usize = 2;
-/// How long a block lasts at most.
-const LASTS_SECONDS: i64 = 1;
+/// How long a block lasts: three hundredths of its window, and no longer than this.
+const LASTS: i64 = 3;
+const LASTS_MICROS: i64 = 2_000_000;
 
 impl Window {
     /// Takes a block, where that leaves the others plenty.
     pub fn take(&mut self, now: Timestamp, rate: Rate) -> Option<Block> {
-        let most = rate.most();
-        let is_plenty = self.used(now, rate) < most / FILLED && self.together(now, rate) < most / TOGETHER;
+        let (most, until) = (rate.most(), lasts_until(now, rate));
+        let is_plenty = self.used(now, rate) < most / FILLED && self.together(until, rate) < most / TOGETHER;
         if most <= EXACT || !is_plenty {
             return None;
         }
-        let (at, left) = (counts_at(now, rate), most / SIZE);
-        self.add(now, rate, left);
+        let (at, left) = (counts_at(until, rate), most / SIZE);
+        self.add(until, rate, left);
         let (used, eases_at) = (self.used(now, rate), self.eases_at(now, rate));
-        Some(Block { rate, at, until: at.min(now.plus_seconds(LASTS_SECONDS)), left, used, eases_at })
+        Some(Block { rate, at, until, left, used, eases_at })
     }
 
     /// Takes back what is left of a block.
@@ -61,9 +62,15 @@ impl Block {
         now <= self.until
     }
 
-    /// Takes back a place that was handed out at a moment, if it counts when these do.
-    pub fn withdraw(&mut self, admitted: Timestamp, rate: Rate) -> bool {
-        let counts_with_it = self.rate == rate && counts_at(admitted, rate) == self.at;
+    /// As coming when its places count.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Takes back a place, if it counts when these do.
+    pub fn withdraw(&mut self, at: Timestamp, rate: Rate) -> bool {
+        let counts_with_it = self.rate == rate && at == self.at;
         self.left += usize::from(counts_with_it);
         counts_with_it
     }
@@ -99,9 +106,15 @@ impl Block {
     }
 }
 
+fn lasts_until(now: Timestamp, rate: Rate) -> Timestamp {
+    let lasts = (i64::from(rate.seconds()) * 1_000_000 / PARTS * LASTS).min(LASTS_MICROS);
+    Timestamp::from_micros(now.as_micros().saturating_add(lasts))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit::Unit;
     use crate::testing::NOW;
 
     fn rate(text: &str) -> Rate {
@@ -118,21 +131,23 @@ mod tests {
         let mut block = window.take(at(0), rate).unwrap();
         assert_eq!((window.used(at(0), rate), block.left(at(0), rate), block.used()), (10, 10, 10));
         assert!((0..4).all(|_| block.admit(at(1), rate)));
-        assert!(block.withdraw(at(1), rate) && !block.withdraw(at(700), rate));
-        assert_eq!((block.left(at(1), rate), block.left(at(60_400), rate)), (7, 0));
+        assert!(block.withdraw(block.at(), rate) && !block.withdraw(at(1), rate));
+        assert_eq!((block.left(at(1), rate), block.left(at(62_200), rate)), (7, 0));
         window.give_back(&block);
         assert_eq!(window.used(at(1), rate), 3);
-        // A part of a minute's window is 600 ms; this one ends in 400.
-        assert_eq!((window.used(at(60_399), rate), window.used(at(60_400), rate)), (3, 0));
+        // A part of a minute's window is 600 ms, and this one ends in 400; the last place may be handed out three parts later.
+        assert_eq!((window.used(at(62_199), rate), window.used(at(62_200), rate)), (3, 0));
     }
 
     #[test]
     fn a_block_is_handed_out_once_for_its_rate_and_for_a_moment() {
         let (mut window, rate) = (Window::default(), rate("2000/hour"));
         let mut block = window.take(at(0), rate).unwrap();
-        let other = Rate { unit: crate::limit::Unit::Day, ..rate };
-        assert!(!block.admit(at(1_001), rate) && !block.admit(at(0), other));
-        assert_eq!((0..9).filter(|_| block.admit(at(1_000), rate)).count(), 4);
+        let other = Rate { unit: Unit::Day, ..rate };
+        assert!(!block.admit(at(2_001), rate) && !block.admit(at(0), other));
+        assert_eq!((0..9).filter(|_| block.admit(at(2_000), rate)).count(), 4);
+        let brief = Window::default().take(at(0), Rate { unit: Unit::Second, ..rate }).unwrap();
+        assert!(brief.lasts(at(30)) && !brief.lasts(at(31)), "a hundredth of a second is a part");
     }
 
     #[test]

@@ -26,7 +26,7 @@ struct Run {
 const SKEW_SECONDS: i64 = 5;
 /// How many a window may take whose every microsecond counts; and how finely one that takes more is divided.
 pub(super) const EXACT: usize = 1_000;
-const PARTS: i64 = 100;
+pub(super) const PARTS: i64 = 100;
 
 impl Window {
     /// A window of what is known to have been admitted, each time with how many.
@@ -57,6 +57,13 @@ impl Window {
         }
     }
 
+    /// Takes in what was admitted elsewhere.
+    pub fn merge(&mut self, elsewhere: &Self, rate: Rate) {
+        for run in &elsewhere.runs {
+            self.add(run.at, rate, run.count);
+        }
+    }
+
     /// When the next one would be admitted, where none is now.
     #[must_use]
     pub fn blocked_until(&self, now: Timestamp, rate: Rate) -> Option<Timestamp> {
@@ -68,9 +75,12 @@ impl Window {
         })
     }
 
-    /// Takes back one that was admitted at that moment, if it is still there.
-    pub fn withdraw(&mut self, admitted: Timestamp, rate: Rate) {
-        self.subtract(counts_at(admitted, rate), 1);
+    /// Takes back one that was admitted at that moment, if it is still there. Whether it was.
+    pub fn withdraw(&mut self, admitted: Timestamp, rate: Rate) -> bool {
+        let at = counts_at(admitted, rate);
+        let is_there = self.runs.iter().any(|run| run.at == at);
+        self.subtract(at, 1);
+        is_there
     }
 
     pub(super) fn subtract(&mut self, at: Timestamp, count: usize) {
@@ -213,14 +223,12 @@ mod tests {
         for micros in [0, 0, 10] {
             assert_eq!(window.admit(at(micros), rate), Ok(()));
         }
-        window.withdraw(at(0), rate);
+        assert!(window.withdraw(at(0), rate));
         assert_eq!(window.used(at(10), rate), 2);
         assert_eq!(window.admit(at(20), rate), Ok(()));
         assert_eq!(window.admit(at(20), rate), Err(at(60_000_000)));
-        for other in [-1, 5, 30] {
-            window.withdraw(at(other), rate);
-        }
-        assert_eq!(window.used(at(30), rate), 3, "there was none then");
+        assert!([-1, 5, 30].iter().all(|other| !window.withdraw(at(*other), rate)), "there was none then");
+        assert_eq!(window.used(at(30), rate), 3);
     }
 
     #[test]
@@ -229,6 +237,19 @@ mod tests {
         let window = Window::of(vec![(at(10), 2), (at(-70_000_000), 9), (at(0), 1)]);
         assert_eq!((window.used(at(20), rate), window.eases_at(at(20), rate)), (3, Some(at(60_000_000))));
         assert_eq!(Window::default().eases_at(NOW, rate), None);
+    }
+
+    #[test]
+    fn what_was_admitted_elsewhere_counts_as_if_it_had_been_here() {
+        for (rate, parts) in [(rate("5/minute"), 4), (rate("5000/minute"), 2)] {
+            let [mut here, mut elsewhere, mut all] = [const { Window { runs: Vec::new() } }; 3];
+            for (micros, is_here) in [(0, true), (10, false), (600_000, false), (600_001, true)] {
+                let window = if is_here { &mut here } else { &mut elsewhere };
+                assert_eq!((window.admit(at(micros), rate), all.admit(at(micros), rate)), (Ok(()), Ok(())));
+            }
+            here.merge(&elsewhere, rate);
+            assert_eq!((&here, here.runs.len()), (&all, parts));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::chat::Usage;
 use crate::decide::{aggregate, events};
 use crate::ids::{ConversationId, NoticeId, UserId};
 use crate::words;
@@ -24,6 +25,8 @@ pub enum NoticeEvent {
     /// Somebody asked more often than a limit allows. A sample: one for each key and window, with how many were refused
     /// since the last one of that key, this one included.
     LimitReached { limit: LimitKind, user: Option<UserId>, refused: u32 },
+    /// Somebody had a provider's model embed texts that nobody keeps. What they were is told to nobody else.
+    TextsEmbedded { by: UserId, model: String, usage: Usage },
 }
 
 events!(NoticeEvent {
@@ -33,6 +36,7 @@ events!(NoticeEvent {
     DataExported = "1",
     SigningKeyRotated = "1",
     LimitReached = "1",
+    TextsEmbedded = "1",
 });
 
 words! {

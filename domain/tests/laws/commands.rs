@@ -142,10 +142,14 @@ pub fn notice() -> impl Strategy<Value = Commands<Notice>> {
     let read = (few(), of(few()), any::<bool>()).prop_map(|(by, of, export)| NoticeEvent::AuditRead { by, of, export });
     let limited = (select(LimitKind::ALL), of(few()), any::<u32>())
         .prop_map(|(limit, user, refused)| NoticeEvent::LimitReached { limit, user, refused });
+    let embedded = (few(), any::<String>(), any::<u32>()).prop_map(|(by, model, prompt_tokens)| {
+        NoticeEvent::TextsEmbedded { by, model, usage: Usage { prompt_tokens, ..Usage::default() } }
+    });
     some::<Notice>(prop_oneof![
         failed,
         read,
         limited,
+        embedded,
         (few(), of(few())).prop_map(|(by, conversation)| NoticeEvent::DataExported { by, conversation }),
         any::<bool>().prop_map(|well_formed| NoticeEvent::UnknownTokenPresented { well_formed }),
         any::<String>().prop_map(|kid| NoticeEvent::SigningKeyRotated { kid }),

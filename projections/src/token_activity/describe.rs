@@ -33,13 +33,13 @@ impl Description {
     }
 }
 
-/// `None` for what is not of the audit log: names that are claimed, and what is said.
+/// `None` for what is not of the audit log: names that are claimed, what is said, and what models were asked for.
 pub(super) fn describe(event: &Event) -> Option<Description> {
     match event {
         Event::User(id, event) => Some(user(*id, event)),
         Event::Token(id, event) => Some(token(event).about(*id)),
         Event::ApiKey(id, event) => Some(api_key(event).about(*id)),
-        Event::Notice(_, event) => Some(notice(event)),
+        Event::Notice(_, event) => notice(event),
         Event::Claim(..) | Event::Conversation(..) | Event::Message(..) | Event::Attachment(..) => None,
     }
 }
@@ -94,8 +94,8 @@ pub(super) fn scopes(key: &NewKey) -> String {
     key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-fn notice(event: &NoticeEvent) -> Description {
-    match event {
+fn notice(event: &NoticeEvent) -> Option<Description> {
+    Some(match event {
         // The identifier is a digest of what was typed: it stays in the log.
         NoticeEvent::SignInFailed { user, reason, identifier: _ } => {
             Description::of(Kind::SignInFailed, *user).because(reason.as_str())
@@ -115,5 +115,6 @@ fn notice(event: &NoticeEvent) -> Description {
         NoticeEvent::LimitReached { limit, user, refused: _ } => {
             Description::of(Kind::LimitReached, *user).because(limit.as_str())
         }
-    }
+        NoticeEvent::TextsEmbedded { .. } => return None,
+    })
 }

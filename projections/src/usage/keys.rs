@@ -1,11 +1,13 @@
-//! Events in, once more: what was spent with which key. Who asks for a reply says with which one; its end does not.
+//! Events in, once more: what was spent with which key. Who asks for a reply says with which one; its end does not. Whatever is
+//! asked for goes by an id of its own.
 
 use std::collections::BTreeMap;
 
 use domain::Event;
 use domain::chat::message::MessageEvent;
-use domain::ids::{ApiKeyId, MessageId};
+use domain::ids::ApiKeyId;
 use domain::limit::day_of;
+use domain::token::notice::NoticeEvent;
 use store::bulk::{self, Column};
 use store::{StoreError, Tx};
 use uuid::Uuid;
@@ -19,10 +21,10 @@ const DEAREST: i64 = 1_000_000_000_000;
 /// In the order of their keys.
 #[derive(Default)]
 struct Fold {
-    asked: BTreeMap<MessageId, ApiKeyId>,
-    ended: BTreeMap<MessageId, (i64, Sums)>,
+    asked: BTreeMap<Uuid, ApiKeyId>,
+    ended: BTreeMap<Uuid, (i64, Sums)>,
     /// Of which nothing more is heard.
-    over: Vec<MessageId>,
+    over: Vec<Uuid>,
 }
 
 /// Beside what is spent: that a reply is asked for, or deleted while it is awaited.
@@ -37,22 +39,42 @@ pub(super) async fn apply(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreEr
     }
     bulk::execute(tx, ASK, &fold.asked()).await?;
     bulk::execute(tx, ADD, &fold.ended()).await?;
-    bulk::execute(tx, FORGET, &[Column::Uuid(fold.over.into_iter().map(Uuid::from).collect())]).await
+    bulk::execute(tx, FORGET, &[Column::Uuid(fold.over)]).await
 }
 
 impl Fold {
     fn add(&mut self, change: &Change) -> Result<(), StoreError> {
-        let Event::Message(id, event) = &change.event else { return Ok(()) };
+        match &change.event {
+            Event::Message(id, event) => self.message(change, (*id).into(), event),
+            // It is asked for and over at once.
+            Event::Notice(id, NoticeEvent::TextsEmbedded { usage, .. }) => {
+                let id = (*id).into();
+                self.asked.extend(change.metadata()?.key.map(|key| (id, key)));
+                self.ended.insert(id, (day_of(change.at), Sums::of_tokens(*usage)));
+                self.over.push(id);
+                Ok(())
+            }
+            Event::Notice(..)
+            | Event::Conversation(..)
+            | Event::User(..)
+            | Event::Claim(..)
+            | Event::Token(..)
+            | Event::ApiKey(..)
+            | Event::Attachment(..) => Ok(()),
+        }
+    }
+
+    fn message(&mut self, change: &Change, id: Uuid, event: &MessageEvent) -> Result<(), StoreError> {
         match event {
-            MessageEvent::ReplyRequested { .. } => self.asked.extend(change.metadata()?.key.map(|key| (*id, key))),
+            MessageEvent::ReplyRequested { .. } => self.asked.extend(change.metadata()?.key.map(|key| (id, key))),
             MessageEvent::ReplyCompleted { .. }
             | MessageEvent::ReplyStopped { .. }
             | MessageEvent::ReplyInterrupted { .. } => {
-                let sums = spent_on_reply(event).map(|(.., sums)| (*id, (day_of(change.at), sums)));
+                let sums = spent_on_reply(event).map(|(.., sums)| (id, (day_of(change.at), sums)));
                 self.ended.extend(sums);
-                self.over.push(*id);
+                self.over.push(id);
             }
-            MessageEvent::MessageDeleted { .. } => self.over.push(*id),
+            MessageEvent::MessageDeleted { .. } => self.over.push(id),
             MessageEvent::MessagePosted { .. }
             | MessageEvent::ReplyGiven { .. }
             | MessageEvent::MessageImported { .. }
@@ -64,7 +86,7 @@ impl Fold {
 
     fn asked(&self) -> [Column<'_>; 2] {
         [
-            Column::Uuid(self.asked.keys().copied().map(Uuid::from).collect()),
+            Column::Uuid(self.asked.keys().copied().collect()),
             Column::Uuid(self.asked.values().copied().map(Uuid::from).collect()),
         ]
     }
@@ -72,7 +94,7 @@ impl Fold {
     fn ended(&self) -> [Column<'_>; 5] {
         let sum = |of: fn(&Sums) -> i64| Column::Int(self.ended.values().map(|(_, sums)| of(sums)).collect());
         [
-            Column::Uuid(self.ended.keys().copied().map(Uuid::from).collect()),
+            Column::Uuid(self.ended.keys().copied().collect()),
             Column::Int(self.ended.values().map(|(day, _)| *day).collect()),
             sum(|it| it.prompt_tokens),
             sum(|it| it.completion_tokens),

@@ -10,8 +10,8 @@ use domain::values::PasswordPolicy;
 use nats::Bus;
 use projections::ReadModels;
 use projector::State;
-use replies::{Live, Providers};
-use store::{Clock, Command, Done, Executor, Log};
+use replies::{Context, Live, Providers};
+use store::{Clock, Executor, Log};
 use tokio::sync::watch;
 use tracing::Instrument;
 
@@ -21,7 +21,7 @@ use crate::client_address::TrustedProxies;
 use crate::commands::{NoteOnce, Standing};
 use crate::files::Files;
 use crate::imports::Imports;
-use crate::limits::{Asker, Asks, Charge, Exceeded, RateLimits, Refused, Sample};
+use crate::limits::{Exceeded, RateLimits, Refused, Sample};
 use crate::metrics::{self, Metrics};
 use crate::origins::Origins;
 use crate::own_writes::OwnWrites;
@@ -61,6 +61,8 @@ pub struct Parts {
     pub node: String,
     pub own_writes: OwnWrites,
     pub providers: Providers,
+    /// What models are told.
+    pub context: Context,
     pub live: Live,
     pub files: Files,
     pub imports: Imports,
@@ -120,11 +122,11 @@ impl App {
     /// Lets somebody register, unless too many wait, or too many came from there.
     pub(crate) async fn admit_registration(&self, metadata: &Metadata) -> Result<(), Problem> {
         self.passwords.have_room()?;
-        let admitted = self.throttle.admit_registration(metadata.ip.as_deref(), self.clock().now()).await;
+        let admitted = self.throttle.admit_registration(metadata.ip.as_deref(), self.throttle.now()).await;
         let admitted = admitted.map_err(LimitProblem::Away)?;
         Ok(admitted.map_err(|retry_after| {
             self.note_attempt(LimitKind::Registration, metadata);
-            LimitProblem::TooManySignIns(retry_after)
+            LimitProblem::TooManySignIns { retry_after, full: self.throttle.rate() }
         })?)
     }
 
@@ -135,12 +137,12 @@ impl App {
         guess: impl Into<Guess<'_>>,
     ) -> Result<Ticket, Problem> {
         self.passwords.have_room()?;
-        let admission = self.throttle.admit(metadata.ip.as_deref(), guess, self.clock().now()).await;
+        let admission = self.throttle.admit(metadata.ip.as_deref(), guess, self.throttle.now()).await;
         match admission.map_err(LimitProblem::Away)? {
             Admission::Admitted(ticket) => Ok(ticket),
-            Admission::Refused { retry_after_seconds } => {
+            Admission::Refused { retry_after_seconds: retry_after, full } => {
                 self.note_attempt(LimitKind::SignIn, metadata);
-                Err(LimitProblem::TooManySignIns(retry_after_seconds).into())
+                Err(LimitProblem::TooManySignIns { retry_after, full }.into())
             }
         }
     }
@@ -148,60 +150,6 @@ impl App {
 
 /// What limits admit, and what they refuse.
 impl App {
-    /// Runs a command that asks for a reply, where limits and budgets admit that. What was there already counts no more, nor
-    /// does what comes to nothing.
-    pub(crate) async fn execute_turn<C>(
-        &self,
-        caller: &Caller,
-        command: &C,
-        asks: Option<Asks>,
-    ) -> Result<Done<C::Output>, Problem>
-    where
-        C: Command,
-        Problem: From<C::Error>,
-    {
-        let (rate, asker) = (self.rate_of(caller).await?, Asker { user: caller.user, key: caller.metadata.key });
-        let over_budget = |exceeded| self.refuse_spending(exceeded, &caller.metadata);
-        let funds = self.limits.funds(asker, asks).await?.map_err(over_budget)?;
-        let charge = self.limits.admit_turn(caller.user, rate).await;
-        let charge = charge.map_err(|refused| self.refuse(refused, &caller.metadata))?;
-        let reserved = match self.limits.reserve(funds).await {
-            Ok(reserved) => reserved,
-            Err(exceeded) => {
-                self.limits.withdraw(charge).await;
-                return Err(over_budget(exceeded));
-            }
-        };
-        match self.executor.execute(command, caller.metadata.clone()).await {
-            Ok(done) => {
-                // What came before may still be running, and by what is reserved now.
-                if done.position.is_none() {
-                    self.limits.withdraw(charge).await;
-                }
-                Ok(done)
-            }
-            Err(error) => {
-                let problem = Problem::from(error);
-                // Where nobody knows whether it came into the log, it counts.
-                if !matches!(problem, Problem::Store(_)) {
-                    self.limits.withdraw(charge).await;
-                    self.limits.give_back(reserved).await;
-                }
-                Err(problem)
-            }
-        }
-    }
-
-    /// Lets somebody ask a provider for what comes into no log. It counts as a turn, and there must be room for it in budgets,
-    /// which nothing tells of what it took.
-    pub(crate) async fn admit_asking(&self, caller: &Caller, asks: Asks) -> Result<(), Problem> {
-        let (rate, asker) = (self.rate_of(caller).await?, Asker { user: caller.user, key: caller.metadata.key });
-        let over_budget = |exceeded| self.refuse_spending(exceeded, &caller.metadata);
-        self.limits.funds(asker, Some(asks)).await?.map_err(over_budget)?;
-        let admitted = self.limits.admit_turn(caller.user, rate).await;
-        admitted.map(|_: Charge| ()).map_err(|refused| self.refuse(refused, &caller.metadata))
-    }
-
     /// How often somebody may ask for a reply.
     pub(crate) async fn rate_of(&self, caller: &Caller) -> Result<Option<Rate>, Problem> {
         let rates = self.limits.rates();
@@ -215,13 +163,13 @@ impl App {
         admitted.map_err(|refused| self.refuse(refused, metadata))
     }
 
-    fn refuse(&self, refused: Refused, metadata: &Metadata) -> Problem {
+    pub(crate) fn refuse(&self, refused: Refused, metadata: &Metadata) -> Problem {
         metrics::limited(refused.limit.kind, false);
         self.note_sample(self.limits.sample(&refused), metadata);
         LimitProblem::Reached(refused).into()
     }
 
-    fn refuse_spending(&self, exceeded: Exceeded, metadata: &Metadata) -> Problem {
+    pub(crate) fn refuse_spending(&self, exceeded: Exceeded, metadata: &Metadata) -> Problem {
         metrics::limited(LimitKind::Budget, false);
         self.note_sample(self.limits.sample_budget(&exceeded), metadata);
         LimitProblem::OverBudget(exceeded).into()
@@ -265,7 +213,7 @@ pub(crate) enum Guessed {
 impl App {
     /// Counts a guess as what it was. Whoever was right is not told otherwise because this could not be written down.
     pub(crate) async fn settle_guess(&self, ticket: Ticket, guess: Guessed) {
-        let now = self.clock().now();
+        let now = self.throttle.now();
         let settled = match guess {
             Guessed::Right => self.throttle.succeeded(ticket, now).await,
             Guessed::Wrong => Ok(()),

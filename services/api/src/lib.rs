@@ -22,12 +22,14 @@ mod own_writes;
 mod passwords;
 mod portable;
 mod problem;
+mod reckoning;
 mod request_id;
 mod routes;
 mod throttle;
 mod tickets;
 mod time;
 mod tokens;
+mod turns;
 mod unknown_tokens;
 
 use tokio::net::TcpListener;

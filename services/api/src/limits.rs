@@ -18,25 +18,26 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Timestamp;
 use domain::ids::UserId;
 use domain::limit::{Rate, Unit};
 use domain::token::notice::LimitKind;
 use projections::ReadModels;
 use projections::rate_limit::{self, Subject};
 use store::limits::{Limits, States};
-use store::{Clock, Log, ReadModel, StoreError};
+use store::{Log, ReadModel, StoreError};
 
 use crate::client_address::network;
 pub(crate) use admission::Charge;
 use blocks::Blocks;
 pub use budgets::Budgets;
-pub(crate) use budgets::{Asker, Asks};
+pub(crate) use budgets::{Asker, Asks, Reserved};
 use local::Local;
 pub(crate) use purse::{BudgetShown, Exceeded};
 pub use rates::Rates;
 pub(crate) use samples::Sample;
 use samples::Samples;
-pub(crate) use shown::{Shown, owe, owed, show};
+pub(crate) use shown::{Shown, go_on, owe, owed, show, tell};
 use windows::{Counted, Seeds, keys, since, standings, windows};
 pub(crate) use windows::{Refused, Standing};
 
@@ -53,7 +54,6 @@ struct Parts {
     admitted: ReadModel,
     /// The read model of what was spent.
     usage: ReadModel,
-    clock: Clock,
     blocks: Blocks,
     local: Local,
     samples: Samples,
@@ -61,10 +61,15 @@ struct Parts {
 
 impl RateLimits {
     #[must_use]
-    pub fn new(limits: Limits, rates: Rates, log: Log, read_models: &ReadModels, clock: Clock) -> Self {
+    pub fn new(limits: Limits, rates: Rates, log: Log, read_models: &ReadModels) -> Self {
         let (blocks, local, samples) = (Blocks::default(), Local::default(), Samples::default());
         let (admitted, usage) = (read_models.rate_limit.clone(), read_models.usage.clone());
-        Self(Arc::new(Parts { limits, rates, log, admitted, usage, clock, blocks, local, samples }))
+        Self(Arc::new(Parts { limits, rates, log, admitted, usage, blocks, local, samples }))
+    }
+
+    /// As all nodes have it.
+    fn now(&self) -> Timestamp {
+        self.0.limits.now()
     }
 
     pub(crate) fn rates(&self) -> &Rates {
@@ -72,8 +77,13 @@ impl RateLimits {
     }
 
     /// Admits what asks for a reply: the address, where that was put off, then the service, then the user.
-    pub(crate) async fn admit_turn(&self, user: UserId, rate: Option<Rate>) -> Result<Charge, Refused> {
-        let address = owed().and_then(|ip| self.of_address(&ip));
+    pub(crate) async fn admit_turn(
+        &self,
+        user: UserId,
+        rate: Option<Rate>,
+        address: Option<String>,
+    ) -> Result<Charge, Refused> {
+        let address = address.and_then(|ip| self.of_address(&ip));
         self.admit(address.into_iter().chain(self.of_turn(user, rate)).collect()).await
     }
 
@@ -89,7 +99,10 @@ impl RateLimits {
         let look = async |seeds: Option<&Seeds>| {
             let tell = |states: &mut States<'_>| {
                 let now = states.now();
-                let windows = windows(states, &counted, seeds)?;
+                let mut windows = windows(states, &counted, seeds)?;
+                for (it, window) in counted.iter().zip(&mut windows) {
+                    window.merge(&self.0.local.is_untold(&it.key), it.rate);
+                }
                 Some(standings(&counted, &windows, now))
             };
             self.0.limits.look(&keys, tell).await
@@ -108,7 +121,7 @@ impl RateLimits {
 
     /// The same for an attempt to sign in or to register.
     pub(crate) fn sample_attempt(&self, kind: LimitKind, ip: &str) -> Option<Sample> {
-        self.0.samples.take(kind, &format!("{kind} from {}", network(ip)), A_MINUTE, self.0.clock.now())
+        self.0.samples.take(kind, &format!("{kind} from {}", network(ip)), A_MINUTE, self.now())
     }
 
     /// It could not be noted, or was by another node: the next sample tells of it.
@@ -144,13 +157,13 @@ impl RateLimits {
 
     /// What the log shows; whatever stands in it by now.
     async fn seeds(&self, counted: &[Counted]) -> Result<Seeds, StoreError> {
-        let Parts { log, admitted, clock, .. } = &*self.0;
+        let Parts { log, admitted, .. } = &*self.0;
         if !admitted.wait_for(log.head().await?, PATIENCE).await? {
             tracing::warn!("windows are made again of what is known of them: the read model rate_limit lags behind");
         }
         let mut seeds = Vec::with_capacity(counted.len());
         for it in counted {
-            let since = since(clock.now(), it.rate);
+            let since = since(self.now(), it.rate);
             seeds.push(match it.subject {
                 Some(subject) => rate_limit::admitted(admitted.db(), subject, since).await?,
                 None => Vec::new(),

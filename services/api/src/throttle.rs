@@ -13,6 +13,7 @@ use store::StoreError;
 use store::limits::{Limits, States};
 
 use crate::client_address::network;
+use crate::limits::{Standing, tell};
 use crate::metrics;
 
 /// Who may try now. Cheap to clone.
@@ -48,7 +49,11 @@ impl From<UserId> for Guess<'_> {
 #[derive(Debug)]
 pub enum Admission {
     Admitted(Ticket),
-    Refused { retry_after_seconds: u32 },
+    Refused {
+        retry_after_seconds: u32,
+        /// The address' rate, where it is that.
+        full: Option<Rate>,
+    },
 }
 
 /// An attempt that counts as failed until [`Throttle::succeeded`] or [`Throttle::withdraw`] takes it back; empty where
@@ -100,12 +105,27 @@ impl Throttle {
         let window = address.as_deref().map(|address| format!("sign-in from {address}"));
         let has_window = window.is_some();
         let keys = [bucket.clone()].into_iter().chain(window).collect();
-        let decided = self.decide(keys, move |states| decide(states, rate, has_window, now)).await?;
-        metrics::limited(LimitKind::SignIn, decided.is_ok());
-        Ok(match decided {
-            Ok(()) => Admission::Admitted(Ticket(Some(Charged { bucket, identifier, address, at: now }))),
-            Err(until) => Admission::Refused { retry_after_seconds: now.seconds_until(until) },
+        let tried = self.decide(keys, move |states| decide(states, rate, has_window, now)).await?;
+        tried.tell(LimitKind::SignIn, rate, now);
+        Ok(match tried.until {
+            None => Admission::Admitted(Ticket(Some(Charged { bucket, identifier, address, at: now }))),
+            Some(until) => Admission::Refused {
+                retry_after_seconds: now.seconds_until(until),
+                full: tried.window.filter(|window| window.blocked_until(now, rate).is_some()).map(|_| rate),
+            },
         })
+    }
+
+    /// As all nodes have it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.limits.now()
+    }
+
+    /// How often an address may try.
+    #[must_use]
+    pub const fn rate(&self) -> Option<Rate> {
+        self.rate
     }
 
     /// Takes the attempt's failure back, and all before it.
@@ -125,26 +145,19 @@ impl Throttle {
     pub async fn admit_registration(&self, ip: Option<&str>, now: Timestamp) -> Result<Result<(), u32>, StoreError> {
         let (Some(rate), Some(ip)) = (self.rate, ip) else { return Ok(Ok(())) };
         let key = format!("register from {}", network(ip));
-        let admit = move |states: &mut States<'_>| {
-            let window = admitted(states, 0, rate, now)?;
-            states.keep(0, window.clone(), window.expires_at(rate));
-            Ok(())
-        };
-        let decided = self.decide(vec![key], admit).await?;
-        metrics::limited(LimitKind::Registration, decided.is_ok());
-        Ok(decided.map_err(|until| now.seconds_until(until)))
+        let tried = self.decide(vec![key], move |states| count(states, 0, rate, now)).await?;
+        tried.tell(LimitKind::Registration, rate, now);
+        Ok(tried.until.map_or(Ok(()), |until| Err(now.seconds_until(until))))
     }
 
     /// Who is refused on what anybody may read waits for nobody and costs no write.
     async fn decide(
         &self,
         keys: Vec<String>,
-        rule: impl Fn(&mut States<'_>) -> Result<(), Timestamp> + Send + 'static,
-    ) -> Result<Result<(), Timestamp>, StoreError> {
-        match self.limits.look(&keys, &rule).await? {
-            Ok(()) => self.limits.decide(keys, rule).await,
-            refused => Ok(refused),
-        }
+        rule: impl Fn(&mut States<'_>) -> Tried + Send + 'static,
+    ) -> Result<Tried, StoreError> {
+        let looked = self.limits.look(&keys, &rule).await?;
+        if looked.until.is_some() { Ok(looked) } else { self.limits.decide(keys, rule).await }
     }
 
     /// Where failures under a name are counted: an address from which that name signed in lately has its own, so that
@@ -161,23 +174,43 @@ impl Throttle {
     }
 }
 
-/// The name's failures first, then the address' window, if there is an address. Who is refused by either counts in neither.
-fn decide(states: &mut States<'_>, rate: Rate, has_window: bool, now: Timestamp) -> Result<(), Timestamp> {
-    let mut backoff: Backoff = states.get(0);
-    backoff.admit(now)?;
-    if has_window {
-        let window = admitted(states, 1, rate, now)?;
-        states.keep(1, window.clone(), window.expires_at(rate));
-    }
-    states.keep(0, backoff, backoff.expires_at());
-    Ok(())
+/// What came of an attempt.
+struct Tried {
+    /// When it may be made, where it may not now.
+    until: Option<Timestamp>,
+    /// The address', if there is an address.
+    window: Option<Window>,
 }
 
-/// The window at that place, with one more.
-fn admitted(states: &mut States<'_>, place: usize, rate: Rate, now: Timestamp) -> Result<Window, Timestamp> {
+impl Tried {
+    /// Counts it, and lets its answer say how the address' window stands.
+    fn tell(&self, kind: LimitKind, rate: Rate, now: Timestamp) {
+        metrics::limited(kind, self.until.is_none());
+        tell(self.window.iter().map(|window| Standing::of(kind, rate, window, now)).collect());
+    }
+}
+
+/// The name's failures first, then the address' window. Who is refused by either counts in neither.
+fn decide(states: &mut States<'_>, rate: Rate, has_window: bool, now: Timestamp) -> Tried {
+    let mut backoff: Backoff = states.get(0);
+    if let Err(until) = backoff.admit(now) {
+        return Tried { until: Some(until), window: has_window.then(|| states.get(1)) };
+    }
+    let tried = if has_window { count(states, 1, rate, now) } else { Tried { until: None, window: None } };
+    if tried.until.is_none() {
+        states.keep(0, backoff, backoff.expires_at());
+    }
+    tried
+}
+
+/// Counts in the window at that place, if that has room.
+fn count(states: &mut States<'_>, place: usize, rate: Rate, now: Timestamp) -> Tried {
     let mut window: Window = states.get(place);
-    window.admit(now, rate)?;
-    Ok(window)
+    let until = window.admit(now, rate).err();
+    if until.is_none() {
+        states.keep(place, window.clone(), window.expires_at(rate));
+    }
+    Tried { until, window: Some(window) }
 }
 
 /// Unless somebody has signed in meanwhile: with that all failures are gone.

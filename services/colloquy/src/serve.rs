@@ -249,6 +249,7 @@ impl Services {
             imports: Imports::default(),
             metrics: self.metrics.clone(),
             providers: replies.providers,
+            context: config.context.clone(),
             live: replies.live,
             files,
         })

@@ -46,6 +46,18 @@ impl Context {
     }
 }
 
+impl Context {
+    /// About how many tokens a model is told that hears of a conversation up to a message.
+    pub async fn tokens(&self, db: &Db, last: Message) -> Result<u32, StoreError> {
+        Ok(told(&self.of(db, last).await?))
+    }
+}
+
+/// About how many tokens all this is.
+pub(crate) fn told(turns: &[Turn]) -> u32 {
+    turns.iter().map(|turn| tokens(&turn.text)).fold(0, u32::saturating_add)
+}
+
 struct Chosen {
     turns: VecDeque<Turn>,
     left: u32,

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::context::tokens;
+use crate::context::{tokens, told};
 use crate::live::Author;
-use crate::{Ask, Failure, Piece, Replier, TokensUsed, Turn, metrics};
+use crate::{Ask, Failure, Piece, Replier, TokensUsed, metrics};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MakeError {
@@ -89,7 +89,7 @@ impl Making<'_> {
     async fn ask(&self) -> Result<Option<Result<Begun, Failure>>, MakeError> {
         let Some(last) = self.turn().await? else { return Ok(None) };
         let turns = self.of.context.of(self.of.history.db(), last).await?;
-        let prompt = turns.iter().map(|turn: &Turn| tokens(&turn.text)).fold(0, u32::saturating_add);
+        let prompt = told(&turns);
         let asked = &self.asked;
         #[expect(clippy::cast_possible_truncation, reason = "a temperature has few digits")]
         let temperature = asked.temperature.map(|it| it.get() as f32);

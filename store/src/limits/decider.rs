@@ -2,6 +2,7 @@
 //! they say, as one. There is no timer: while it commits, the next batch gathers.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use domain::Timestamp;
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 
 use super::states::{Batch, States};
 use super::tables::{self, Table};
-use crate::clock::Clock;
+use super::time::SharedTime;
 use crate::{Db, StoreError, in_full};
 
 /// What is to be decided: by which states, and how.
@@ -65,7 +66,7 @@ const DECISIONS: usize = 256;
 /// How long nobody waits for a database that has just failed.
 const FAILED: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(db: Db, clock: Clock, mut waiting: mpsc::Receiver<Ask>) {
+pub(super) async fn run(db: Db, time: SharedTime, mut waiting: mpsc::Receiver<Ask>) {
     let (mut table, mut failed, mut decisions) = (Table::new(db.clone()), None::<(Instant, StoreError)>, 0);
     let (mut asks, mut forgetting) = (Vec::with_capacity(AT_ONCE), None);
     while waiting.recv_many(&mut asks, AT_ONCE).await > 0 {
@@ -76,11 +77,11 @@ pub(super) async fn run(db: Db, clock: Clock, mut waiting: mpsc::Receiver<Ask>) 
                 asks.drain(..).for_each(|ask| ask.case.fail(error.clone()));
                 Some((at, error))
             }
-            None => decide(&mut table, &clock, &mut asks).await.err().map(|error| (Instant::now(), error)),
+            None => decide(&mut table, &time, &mut asks).await.err().map(|error| (Instant::now(), error)),
         };
         if decisions >= DECISIONS && forgetting.as_ref().is_none_or(JoinHandle::is_finished) {
             decisions = 0;
-            forgetting = Some(tokio::spawn(forget(db.clone(), clock.now())));
+            forgetting = Some(tokio::spawn(forget(db.clone(), time.now())));
         }
     }
 }
@@ -92,15 +93,19 @@ async fn forget(db: Db, now: Timestamp) {
     }
 }
 
-async fn decide(table: &mut Table, clock: &Clock, asks: &mut Vec<Ask>) -> Result<(), StoreError> {
+async fn decide(table: &mut Table, time: &SharedTime, asks: &mut Vec<Ask>) -> Result<(), StoreError> {
     let keys: BTreeSet<&String> = asks.iter().flat_map(|ask| &ask.keys).collect();
     let keys: Vec<String> = keys.into_iter().cloned().collect();
     let hear = |batch: &mut Batch, now: Timestamp| {
         for Ask { keys, case } in asks.iter_mut() {
-            case.hear(&mut States { keys, batch, now });
+            // One that panics is left without an answer; the others are heard all the same.
+            let heard = catch_unwind(AssertUnwindSafe(|| case.hear(&mut States { keys, batch, now })));
+            if heard.is_err() {
+                tracing::error!("a rule panicked");
+            }
         }
     };
-    let decided = table.decide(&keys, clock, hear).await;
+    let decided = table.decide(&keys, time, hear).await;
     match &decided {
         Ok(()) => asks.drain(..).for_each(|ask| ask.case.answer()),
         Err(error) => {

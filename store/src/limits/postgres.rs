@@ -1,14 +1,16 @@
 //! On Postgres: a connection of the decider's own, and what it knows by it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use domain::Timestamp;
 use sqlx::{Connection, PgConnection};
+use tokio::time::Instant;
 
 use super::states::Batch;
 use super::tables::{Columns, Kept, SELECT_SINCE, SINCE, batch, since};
+use super::time::SharedTime;
 use crate::StoreError;
-use crate::clock::Clock;
 use crate::db::PostgresDb;
 
 /// What this process last read or wrote, so that it need not be read where nobody else wrote meanwhile.
@@ -17,6 +19,8 @@ pub(super) struct Connected {
     known: HashMap<String, Known>,
     /// For so many batches more, others write so often that it is read each time.
     crowded: u32,
+    /// When the server was last asked what time it is.
+    asked: Option<Instant>,
 }
 
 struct Known {
@@ -28,6 +32,8 @@ struct Known {
 const KNOWN: usize = 10_000;
 /// For how many batches nothing is believed to be as it was, once it was not.
 const CROWDED: u32 = 32;
+/// After how long a node looks again by how much its clock differs from the server's.
+const CLOCKS: Duration = Duration::from_secs(30);
 /// For so long a row is kept that holds nothing yet.
 const EMPTY_SECONDS: i64 = 60;
 
@@ -41,40 +47,52 @@ impl Connected {
                         set_config('idle_in_transaction_session_timeout', '1s', false), \
                         set_config('application_name', 'colloquy limits', false)";
         sqlx::query(settings).execute(&mut connection).await?;
-        Ok(Self { connection, known: HashMap::new(), crowded: 0 })
+        Ok(Self { connection, known: HashMap::new(), crowded: 0, asked: None })
     }
 
     pub(super) async fn decide(
         &mut self,
         keys: &[String],
-        clock: &Clock,
+        time: &SharedTime,
         mut hear: impl FnMut(&mut Batch, Timestamp),
     ) -> Result<(), StoreError> {
+        if self.asked.is_none_or(|asked| asked.elapsed() >= CLOCKS) {
+            self.compare_clocks(time).await?;
+        }
         if self.known.len() > KNOWN {
             self.known.clear();
         }
         self.crowded = self.crowded.saturating_sub(1);
         if self.crowded == 0 && keys.iter().all(|key| self.known.contains_key(key)) {
-            if self.decide_by_known(keys, clock, &mut hear).await? {
+            if self.decide_by_known(keys, time, &mut hear).await? {
                 return Ok(());
             }
             self.crowded = CROWDED;
         }
-        self.decide_by_locked(keys, clock, &mut hear).await
+        self.decide_by_locked(keys, time, &mut hear).await
+    }
+
+    async fn compare_clocks(&mut self, time: &SharedTime) -> Result<(), StoreError> {
+        let sql = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
+        let before = time.own();
+        let server: i64 = sqlx::query_scalar(sql).fetch_one(&mut self.connection).await?;
+        time.learn(before, Timestamp::from_micros(server), time.own());
+        self.asked = Some(Instant::now());
+        Ok(())
     }
 
     /// Whether all was still as it was known to be; else nothing was kept.
     async fn decide_by_known(
         &mut self,
         keys: &[String],
-        clock: &Clock,
+        time: &SharedTime,
         hear: &mut impl FnMut(&mut Batch, Timestamp),
     ) -> Result<bool, StoreError> {
         let known: Vec<(&String, &Known)> = keys.iter().filter_map(|key| Some((key, self.known.get(key)?))).collect();
         let states = known.iter().map(|(key, known)| ((*key).clone(), known.state.clone())).collect();
         let versions: Vec<i64> = known.iter().map(|(_, known)| known.version).collect();
         let mut batch = batch(keys, states);
-        hear(&mut batch, clock.now());
+        hear(&mut batch, time.now());
         let kept = batch.kept();
         let columns = Columns::of(&kept);
         let query = sqlx::query_scalar("select keep_limits($1, $2, $3, $4, $5)").bind(keys).bind(versions);
@@ -95,7 +113,7 @@ impl Connected {
     async fn decide_by_locked(
         &mut self,
         keys: &[String],
-        clock: &Clock,
+        time: &SharedTime,
         hear: &mut impl FnMut(&mut Batch, Timestamp),
     ) -> Result<(), StoreError> {
         let lock = "select key, state, version from limits where key = any($1) order by key for update";
@@ -103,11 +121,11 @@ impl Connected {
         let mut rows: Vec<(String, String, i64)> = sqlx::query_as(lock).bind(keys).fetch_all(&mut *tx).await?;
         while rows.len() < keys.len() {
             tx.rollback().await?;
-            make_rows(&mut self.connection, keys, clock.now()).await?;
+            make_rows(&mut self.connection, keys, time.now()).await?;
             tx = self.connection.begin().await?;
             rows = sqlx::query_as(lock).bind(keys).fetch_all(&mut *tx).await?;
         }
-        let now = clock.now();
+        let now = time.now();
         let mut batch = batch(keys, rows.iter().map(|(key, state, _)| (key.clone(), state.clone())).collect());
         if batch.has_empty() {
             batch.since = since(sqlx::query_scalar(SELECT_SINCE).bind(SINCE).fetch_optional(&mut *tx).await?);

@@ -9,8 +9,8 @@ use sqlx::SqliteConnection;
 
 use super::postgres::Connected;
 use super::states::{Batch, Slot};
+use super::time::SharedTime;
 use crate::bulk::{self, Column};
-use crate::clock::Clock;
 use crate::db::{PostgresDb, SqliteFile};
 use crate::{Db, StoreError, Tx, in_full, on, on_tx, on_write};
 
@@ -43,13 +43,13 @@ impl Table {
     pub(super) async fn decide(
         &mut self,
         keys: &[String],
-        clock: &Clock,
+        time: &SharedTime,
         hear: impl FnMut(&mut Batch, Timestamp),
     ) -> Result<(), StoreError> {
         match &self.db {
-            Db::Sqlite(file) => on_sqlite(file, keys, clock, hear).await,
+            Db::Sqlite(file) => on_sqlite(file, keys, time, hear).await,
             Db::Postgres(postgres) => {
-                let deciding = on_postgres(postgres, self.connection.take(), keys, clock, hear);
+                let deciding = on_postgres(postgres, self.connection.take(), keys, time, hear);
                 let silent = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
                 self.connection = Some(tokio::time::timeout(ANSWER, deciding).await.unwrap_or_else(silent)?);
                 Ok(())
@@ -64,11 +64,11 @@ async fn on_postgres(
     postgres: &PostgresDb,
     kept: Option<Connected>,
     keys: &[String],
-    clock: &Clock,
+    time: &SharedTime,
     mut hear: impl FnMut(&mut Batch, Timestamp),
 ) -> Result<Connected, StoreError> {
     if let Some(mut connected) = kept {
-        match connected.decide(keys, clock, &mut hear).await {
+        match connected.decide(keys, time, &mut hear).await {
             Ok(()) => return Ok(connected),
             Err(error) if error.ended_by_server() => {
                 tracing::debug!(cause = in_full(&error), "limits are decided on a new connection");
@@ -77,20 +77,20 @@ async fn on_postgres(
         }
     }
     let mut connected = Connected::to(postgres).await?;
-    connected.decide(keys, clock, &mut hear).await?;
+    connected.decide(keys, time, &mut hear).await?;
     Ok(connected)
 }
 
 async fn on_sqlite(
     file: &SqliteFile,
     keys: &[String],
-    clock: &Clock,
+    time: &SharedTime,
     mut hear: impl FnMut(&mut Batch, Timestamp),
 ) -> Result<(), StoreError> {
     let mut tx = file.begin().await?;
     let sql = "select key, state from limits where key in (select value from json_each($1))";
     let rows: Vec<(String, String)> = sqlx::query_as(sql).bind(json!(keys)).fetch_all(&mut *tx).await?;
-    let now = clock.now();
+    let now = time.now();
     let mut batch = batch(keys, rows);
     if batch.has_empty() {
         let begin = "insert into limits (key, state, expires_at) values ($1, $2, $3) on conflict (key) do nothing";
@@ -174,10 +174,7 @@ pub(super) async fn look(db: &Db, keys: &[String]) -> Result<Batch, StoreError> 
     })?;
     let mut batch = batch(keys, rows);
     if batch.has_empty() {
-        let began: Option<String> =
-            on!(db, pool => sqlx::query_scalar(SELECT_SINCE).bind(SINCE).fetch_optional(pool).await)?;
-        // Where nothing says since when, all may be lost.
-        batch.since = if began.is_some() { since(began) } else { Timestamp::from_micros(i64::MAX) };
+        batch.since = since(on!(db, pool => sqlx::query_scalar(SELECT_SINCE).bind(SINCE).fetch_optional(pool).await)?);
     }
     Ok(batch)
 }

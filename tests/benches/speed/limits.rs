@@ -21,7 +21,8 @@ use crate::site::{Engine, Site};
 const MANY: usize = 256;
 const FEW: usize = 64;
 const ROUND: Duration = Duration::from_secs(2);
-const ROUNDS: usize = 7;
+/// A round differs from the next by a tenth and more: many of them tell what a hundredth is.
+const ROUNDS: usize = 15;
 const LEAST: f64 = 0.9;
 const HIGH: &str = "10000000/minute";
 const WINDOWS: usize = 100_000;

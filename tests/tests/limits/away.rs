@@ -44,7 +44,8 @@ on_both_engines! {
         rename(&app, "elsewhere", "limits").await;
         app.until(async || !degraded_after_a_request(&app).await).await;
         assert_eq!(sign_in().await.status(), 401);
-        assert_eq!(used(&bob).await.1, 0);
+        assert_eq!((used(&ann).await.1, used(&bob).await.1), (1, 0), "what this node admitted by itself counts");
+        assert_eq!(say(&ann, 8).await, [[200; 7].as_slice(), &[429]].concat());
         assert_eq!(say(&bob, 9).await, [[200; 8].as_slice(), &[429]].concat());
     }
 }

@@ -185,6 +185,37 @@ on_both_engines! {
         assert_eq!((keyed().await, standing(&ann).await), (task, (15, 0)));
     }
 
+    async fn what_came_before_is_answered_though_nothing_is_left(stage: Stage) {
+        let (app, fake) = start(stage, ["100/day", "off"]).await;
+        let ann = app.user("ann").await;
+        fake.then(takes(60, 40));
+        let keyed = async || {
+            let request = ann.request(Method::POST, "/api/v1/chat").header("idempotency-key", "mine");
+            let answer = request.json(&hello(50)).send().await.unwrap();
+            (answer.status().as_u16(), answer.json::<Value>().await.unwrap()["message_id"].clone())
+        };
+        let first = keyed().await;
+        assert_eq!((first.0, say(&ann, 1).await, keyed().await), (200, 429, first.clone()));
+        assert_eq!((standing(&ann).await, fake.asked().len()), ((100, 0), 1));
+    }
+
+    // What a model will be told of the conversation counts from the beginning.
+    async fn what_was_said_before_is_reserved_for(stage: Stage) {
+        let (app, fake) = start(stage, ["1000/day", "off"]).await;
+        let ann = app.user("ann").await;
+        fake.then(Script::says(&["four letters each "; 20]));
+        let said = post(&ann, "/api/v1/chat", hello(50)).await.json::<Value>().await.unwrap();
+        let (before, _) = standing(&ann).await;
+        app.settle().await;
+        fake.then(gated(1, 1));
+        let body = json!({"message": "hello", "max_tokens": 50, "session_id": said["session_id"]});
+        assert_eq!(post(&ann, "/api/v1/chat/background", body).await.status(), 200);
+        // Twenty times eighteen letters, and twice a word of two tokens.
+        assert_eq!(standing(&ann).await, (before, 20 * 18 / 4 + 2 + 2 + 50));
+        fake.until_asked(2).await;
+        fake.release();
+    }
+
     async fn a_new_day_and_a_new_month_are_free(stage: Stage) {
         let (app, fake) = start(stage, ["100/day, 250/month", "off"]).await;
         let mut ann = app.user("ann").await;

@@ -90,6 +90,52 @@ on_both_engines! {
         assert_eq!(get("/api/v1/users/me").await.status(), 200);
     }
 
+    async fn who_signs_in_and_registers_hears_how_often(stage: Stage) {
+        let app = TestApp::start(stage, Options { sign_in_rate: rate("2/minute"), ..Options::default() }).await;
+        let sign_in = async || {
+            let body = json!({"email": "ann@example.com", "password": "a guess"});
+            app.request(Method::POST, "/api/v1/users/login").json(&body).send().await.unwrap()
+        };
+        let register = async |name: &str| {
+            let body = json!({"name": name, "email": format!("{name}@example.com"), "password": "Passw0rd!"});
+            app.request(Method::POST, "/api/v1/users/register").json(&body).send().await.unwrap()
+        };
+        for (left, statuses) in [(1, (401, 201)), (0, (401, 201)), (0, (429, 429))] {
+            let answers = (sign_in().await, register(&format!("ann{left}")).await);
+            for (answer, kind) in [(&answers.0, "sign_in"), (&answers.1, "registration")] {
+                assert_eq!(header(answer, "ratelimit-policy"), format!(r#""{kind}";q=2;w=60"#));
+                assert_eq!(header(answer, "ratelimit"), format!(r#""{kind}";r={left};t=60"#));
+            }
+            assert_eq!((answers.0.status().as_u16(), answers.1.status().as_u16()), statuses);
+            for answer in [answers.0, answers.1].into_iter().filter(|it| it.status() == 429) {
+                let told: Value = answer.json().await.unwrap();
+                assert_eq!((&told["limit"], &told["current_usage"], &told["retry_after"]), (&json!(2), &json!(2), &json!(60)));
+            }
+        }
+    }
+
+    async fn every_answer_but_those_of_probes_says_how_its_limits_stand(stage: Stage) {
+        let app = limited(stage, ["off", "off", "100000/minute"]).await;
+        let ann = app.user("ann").await;
+        let document: Value = app.request(Method::GET, "/openapi.json").send().await.unwrap().json().await.unwrap();
+        let mut silent = Vec::new();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for method in operations.as_object().unwrap().keys() {
+                let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) else { continue };
+                let named: Vec<_> =
+                    path.split('/').map(|part| if part.starts_with('{') { "none" } else { part }).collect();
+                let answer = ann.request(method, &named.join("/")).send().await.unwrap();
+                if header(&answer, "ratelimit").is_empty() {
+                    silent.push(path.as_str());
+                }
+            }
+        }
+        silent.sort_unstable();
+        let never = ["/api/v1/chat/rate-limit", "/api/v1/health", "/chat/rate-limit", "/health", "/healthz", "/live",
+            "/metrics", "/ready"];
+        assert_eq!(silent, never);
+    }
+
     async fn who_has_a_role_may_have_another_rate(stage: Stage) {
         let of_role = BTreeMap::from([(Role::Auditor, rate("3/minute")), (Role::Admin, None)]);
         let rates = Rates { of_role, ..rates(["off", "1/minute", "off"]) };
@@ -115,6 +161,25 @@ on_both_engines! {
         };
         assert_eq!((by_key().await, by_key().await), (200, 429));
         assert_eq!(say(&ann, 1).await, [429]);
+    }
+
+    async fn each_limit_that_was_reached_is_in_the_audit_log(stage: Stage) {
+        let rates = rates(["2/minute", "off", "300/minute"]);
+        let app = TestApp::start(stage, Options { rates, sign_in_rate: rate("2/minute"), ..Options::default() }).await;
+        let (ann, eve) = (app.user("ann").await, app.user_with("eve", Role::Auditor).await);
+        assert_eq!(say(&ann, 3).await, [200, 200, 429]);
+        for path in ["login", "register"] {
+            let body = json!({"name": "Bob", "email": "bob@example.com", "password": "Passw0rd!"});
+            let request = app.request(Method::POST, &format!("/api/v1/users/{path}")).json(&body);
+            assert_eq!(request.send().await.unwrap().status(), 429, "{path}");
+        }
+        let ask = async || app.request(Method::GET, "/api/v1/models").send().await.unwrap().status();
+        app.until(async || ask().await == 429).await;
+        app.clock.advance(60);
+        app.until(async || rows(&eve).await.len() >= 4).await;
+        let mut reasons: Vec<_> = rows(&eve).await.iter().map(|row| row["reason"].clone()).collect();
+        reasons.sort_by_key(Value::to_string);
+        assert_eq!(reasons, ["address", "registration", "service", "sign_in"]);
     }
 
     async fn the_audit_log_shows_a_limit_that_was_reached_once_a_window(stage: Stage) {

@@ -4,6 +4,7 @@ use domain::Timestamp;
 use domain::limit::{Rate, Window};
 use futures::future::join_all;
 use store::Clock;
+use store::StoreError;
 use store::limits::{Limits, States};
 use tests::{Dice, Stage, on_both_engines};
 
@@ -43,5 +44,14 @@ on_both_engines! {
             }
         }
         assert!(admitted.len() > 100, "hardly anything came");
+    }
+
+    async fn a_rule_that_panics_is_nobody_elses_fault(stage: Stage) {
+        let limits = Limits::open(stage.log.db(), Clock::manual(BEGINNING)).await.unwrap();
+        let panics = |_: &mut States<'_>| -> () { unreachable!("whatever it is") };
+        let (one, other) = tokio::join!(limits.decide(vec!["ann".to_owned()], panics), limits.decide(vec!["ann".to_owned()], admit));
+        assert!(matches!(one, Err(StoreError::Closed)));
+        assert_eq!(other.unwrap(), Ok(BEGINNING));
+        assert_eq!(limits.decide(vec!["ann".to_owned()], admit).await.unwrap(), Ok(BEGINNING));
     }
 }

@@ -3,10 +3,12 @@
 
 mod away;
 mod budgets;
+mod budgets_of_nodes;
 mod cast;
 mod http;
 mod large;
 mod law;
 mod lost;
 mod nodes;
+mod settings;
 mod uncounted;

@@ -3,28 +3,48 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tests::{Asker, Colloquy, Service, Stage};
 
 const NODES: usize = 3;
 
 /// On one database and one bus, and somebody who is signed in at all of them.
-struct Nodes {
+pub struct Nodes {
     service: Service,
-    others: [Colloquy; NODES - 1],
-    ann: Asker,
+    pub others: [Colloquy; NODES - 1],
+    pub ann: Asker,
 }
 
-async fn start(settings: &[(&str, &str)]) -> Nodes {
+pub async fn start(settings: &[(&str, &str)]) -> Nodes {
     let service = Service::start(Stage::postgres_nats().await, settings).await;
-    let ann = Asker::register(&service.node.url(), "ann").await;
     let others = [service.binary.start().await, service.binary.start().await];
-    Nodes { service, others, ann }
+    Nodes::of(service, others).await
+}
+
+/// One of which is right, one ahead, and one behind.
+async fn start_with_other_clocks(settings: &[(&str, &str)]) -> Nodes {
+    let service = Service::start(Stage::postgres_nats().await, settings).await;
+    let [ahead, behind] = [4, -4].map(|seconds| service.binary.clone().clock_ahead(seconds));
+    let others = [ahead.start().await, behind.start().await];
+    Nodes::of(service, others).await
 }
 
 impl Nodes {
-    fn urls(&self) -> Vec<String> {
+    async fn of(service: Service, others: [Colloquy; NODES - 1]) -> Self {
+        let ann = Asker::register(&service.node.url(), "ann").await;
+        Self { service, others, ann }
+    }
+
+    /// How often the audit log says that a limit was reached.
+    async fn reached(&self) -> usize {
+        self.service.settle().await;
+        let path = "/api/v1/audit/tokens?kind=limit_reached";
+        let audit = self.service.request(Method::GET, path).bearer_auth(self.ann.token()).send().await.unwrap();
+        audit.json::<Value>().await.unwrap()["items"].as_array().unwrap().len()
+    }
+
+    pub fn urls(&self) -> Vec<String> {
         let others = self.others.iter().map(Colloquy::url);
         [self.service.node.url()].into_iter().chain(others).collect()
     }
@@ -61,6 +81,7 @@ async fn ten_of_a_thousand_pass_whichever_node_they_come_to() {
     assert_eq!(join_all(connections).await.iter().sum::<usize>(), 10);
     let status = client.get(format!("{}/api/v1/chat/rate-limit", urls[0])).bearer_auth(token).send().await.unwrap();
     assert_eq!(status.json::<Value>().await.unwrap()["user"]["current"], 10);
+    assert_eq!(nodes.reached().await, 1, "each of them refused, and one of them noted it");
     // Nor does one of them that dies, and comes again, take the window along.
     let [killed, _] = &mut nodes.others;
     killed.kill().await;
@@ -91,13 +112,21 @@ async fn of_a_large_window_nodes_together_hand_out_no_more_than_there_is() {
     assert!((MOST * 94 / 100..=MOST).contains(&passed), "{passed}");
 }
 
-/// What was admitted when is known only as between when it was sent and when its answer came: so a fault is one wherever in
-/// between it was.
 #[tokio::test(flavor = "multi_thread")]
 async fn as_the_window_slides_never_more_and_never_a_refusal_while_there_were_fewer() {
+    slide(&start(&[("RATE_LIMIT_USER", "10/second")]).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_it_is_where_the_clocks_of_nodes_differ() {
+    slide(&start_with_other_clocks(&[("RATE_LIMIT_USER", "10/second")]).await).await;
+}
+
+/// What was admitted when is known only as between when it was sent and when its answer came: so a fault is one wherever in
+/// between it was.
+async fn slide(nodes: &Nodes) {
     const MOST: usize = 10;
     const WINDOW: Duration = Duration::from_secs(1);
-    let nodes = start(&[("RATE_LIMIT_USER", "10/second")]).await;
     let (client, urls, token, begun) = (Client::new(), nodes.urls(), nodes.ann.token(), Instant::now());
     let connections = (0..12).map(|number| {
         let (client, urls) = (&client, &urls);

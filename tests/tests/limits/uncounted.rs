@@ -1,7 +1,8 @@
 //! What counts: what asks for a reply, and comes into the log.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+use store::Db;
 use tests::{Stage, on_both_engines};
 use uuid::Uuid;
 
@@ -42,6 +43,25 @@ on_both_engines! {
         assert_eq!((say(&ann, 2).await, used(&ann).await.1), (vec![200, 429], 2));
     }
 
+    async fn what_came_before_is_answered_though_nobody_else_would_be(stage: Stage) {
+        let app = limited(stage, ["3/minute", "2/minute", "off"]).await;
+        let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+        let send = async |path: &str, text: &str| {
+            let request = ann.request(Method::POST, path).header("idempotency-key", "mine");
+            let answer = request.json(&message(text)).send().await.unwrap();
+            (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+        };
+        let (status, first) = send("/api/v1/chat", "hello").await;
+        assert_eq!((status, say(&ann, 2).await), (200, vec![200, 429]));
+        assert_eq!(send("/api/v1/chat", "hello").await, (200, first.clone()), "by its user's window");
+        assert_eq!(send("/api/v1/chat", "another").await.0, 422);
+        let again = format!("/api/v1/messages/{}/regenerate", first["message_id"].as_str().unwrap());
+        assert_eq!(send(&again, "").await.0, 429, "that never came before");
+        assert_eq!(say(&bob, 2).await, [200, 429]);
+        assert_eq!(send("/api/v1/chat", "hello").await, (200, first), "by the service's");
+        assert_eq!(used(&ann).await, (3, 2));
+    }
+
     async fn each_way_to_ask_for_a_reply_counts(stage: Stage) {
         let app = limited(stage, ["off", "4/minute", "off"]).await;
         let ann = app.user("ann").await;
@@ -65,4 +85,29 @@ on_both_engines! {
             assert_eq!(post(&path, body).await, 429, "{path}");
         }
     }
+}
+
+/// What counts comes into the log, and the other way round, whenever its client goes.
+#[tokio::test]
+async fn who_goes_before_the_answer_has_asked_all_the_same() {
+    let app = limited(Stage::postgres_nats().await, ["off", "3/minute", "off"]).await;
+    let ann = app.user("ann").await;
+    let session = ann.say("hello", None).await["session_id"].clone();
+    let Db::Postgres(postgres) = app.stage.log.db() else { unreachable!("the stage is on Postgres") };
+    let mut tx = postgres.pool.begin().await.unwrap();
+    // Nobody reads the log, nor writes it.
+    sqlx::query("lock table events in access exclusive mode").execute(&mut *tx).await.unwrap();
+    let body = json!({"message": "are you there?", "session_id": session});
+    let asking = tokio::spawn(ann.request(Method::POST, "/api/v1/chat").json(&body).send());
+    app.until(async || used(&ann).await.1 == 2).await;
+    asking.abort();
+    let page = async || app.request(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+    app.until(async || page().await.contains(r#"route="/api/v1/chat",status="499"} 1"#)).await;
+    tx.rollback().await.unwrap();
+    let history = async || {
+        let answer = ann.request(Method::GET, "/api/v1/chat/history").send().await.unwrap();
+        answer.json::<Value>().await.unwrap()["total"].clone()
+    };
+    app.until(async || history().await == 4).await;
+    assert_eq!(used(&ann).await.1, 2);
 }

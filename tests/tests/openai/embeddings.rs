@@ -137,6 +137,32 @@ on_both_engines! {
         assert_eq!(on.fake.asked().len(), 2);
     }
 
+    async fn what_a_provider_took_is_spent_by_its_user_and_its_key(stage: Stage) {
+        let price = "openai/text-embedding-3-small=2/0";
+        let limits = [("BUDGET_USER_TOKENS", "8/day"), ("BUDGET_KEY_TOKENS", "5/day"), ("AI_PRICES", price)];
+        let on = embedding(stage, &limits).await;
+        let ann = on.program("ann").await;
+        let ask = async |text: &str| ann.post("/v1/embeddings", json!({"model": PROVIDED, "input": text})).await;
+        let standing = async || {
+            let budgets = ann.canonical("/api/v1/usage").await["budgets"].clone();
+            let standing = |budget: &Value| (budget["spent"].as_u64().unwrap(), budget["reserved"].as_u64().unwrap());
+            budgets.as_array().unwrap().iter().map(standing).collect::<Vec<_>>()
+        };
+        json_of(ask("one two three").await, 200).await;
+        assert_eq!(standing().await, [(3, 0), (3, 0)], "a token for each word");
+        let quota = json!("insufficient_quota");
+        assert_eq!(refused(ask("one two three").await, 429).await, [quota.clone(), Value::Null, quota]);
+        on.fake.then_embeds(Script::fails(400));
+        assert_eq!(refused(ask("hello").await, 400).await, of_request(None, "texts_refused"));
+        assert_eq!(standing().await, [(3, 0), (3, 0)], "what came to nothing costs nothing");
+        on.service.settle().await;
+        assert_eq!(standing().await, [(3, 0), (3, 0)], "as the read model says");
+        let usage = ann.canonical("/api/v1/usage").await;
+        assert_eq!((&usage["items"][0]["model"], usage["items"].as_array().unwrap().len()), (&json!(PROVIDED), 1));
+        assert_eq!((&usage["total"]["prompt_tokens"], &usage["total"]["cost_usd"]), (&json!(3), &json!(0.000_006)));
+        assert_eq!(ann.canonical("/api/v1/usage/limits").await["total"]["admitted"], 1);
+    }
+
     async fn models_are_listed_with_those_that_embed(stage: Stage) {
         let on = embedding(stage, &[]).await;
         let own = on.own();

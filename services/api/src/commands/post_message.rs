@@ -94,6 +94,11 @@ impl TurnIds {
         Self { message, reply, conversation: key.id("conversation"), key: Some(key) }
     }
 
+    /// The message that says whether the same request came before, where it may have.
+    pub(crate) fn before(&self) -> Option<MessageId> {
+        self.key.map(|_| self.message)
+    }
+
     /// Of what was said before.
     fn earlier(&self, number: usize) -> MessageId {
         self.key.map_or_else(fresh_id, |key| key.id(&format!("earlier {number}")))

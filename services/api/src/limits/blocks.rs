@@ -16,14 +16,16 @@ pub(super) struct Blocks(Mutex<HashMap<String, Vec<Block>>>);
 const MANY: usize = 10_000;
 
 impl Blocks {
-    /// Admits by what is at hand: how the window stands then, or nothing where that has to be decided.
-    pub(super) fn admit(&self, it: &Counted, now: Timestamp) -> Option<Standing> {
+    /// Admits by what is at hand: as coming when that counts, and how the window stands then; or nothing where that has to be decided.
+    pub(super) fn admit(&self, it: &Counted, now: Timestamp) -> Option<(Timestamp, Standing)> {
         let mut all = self.locked();
         let blocks = all.get_mut(&it.key)?;
         let block = blocks.iter_mut().find_map(|block| block.admit(now, it.rate).then_some(&*block))?;
-        let eases_in = block.eases_at().map_or(0, |at| now.seconds_until(at));
-        let standing = Standing { kind: it.kind, rate: it.rate, used: block.used(), eases_in };
-        Some(standing.without(left(blocks, it, now)))
+        let (at, eases_in) = (block.at(), block.eases_at().map_or(0, |at| now.seconds_until(at)));
+        // The one that was taken last knows of all others.
+        let used = blocks.iter().map(Block::used).max().unwrap_or_default();
+        let standing = Standing { kind: it.kind, rate: it.rate, used, eases_in };
+        Some((at, standing.without(left(blocks, it, now))))
     }
 
     /// Takes out what is left of those whose time is over.
@@ -51,10 +53,10 @@ impl Blocks {
     }
 
     /// Whether it counts when a block does: it is one of its places again.
-    pub(super) fn withdraw(&self, it: &Counted, admitted: Timestamp) -> bool {
+    pub(super) fn withdraw(&self, it: &Counted, at: Timestamp) -> bool {
         let mut all = self.locked();
         let blocks = all.get_mut(&it.key).map(Vec::as_mut_slice).unwrap_or_default();
-        blocks.iter_mut().any(|block| block.withdraw(admitted, it.rate))
+        blocks.iter_mut().any(|block| block.withdraw(at, it.rate))
     }
 
     /// How many of a window's places count that nobody has taken.
@@ -89,17 +91,21 @@ mod tests {
     #[test]
     fn what_a_late_decision_brings_takes_nothing_away() {
         let (blocks, ann, mut window) = (Blocks::default(), counted("ann"), Window::default());
-        let [early, late] = [NOW, NOW.plus_seconds(1)].map(|at| window.take(at, ann.rate).unwrap());
+        let later = NOW.plus_seconds(2);
+        let [early, late] = [NOW, later].map(|at| window.take(at, ann.rate).unwrap());
+        let [early_at, late_at] = [early.at(), late.at()];
+        let admit = |at| blocks.admit(&ann, at).map(|(at, standing)| (at, standing.used));
         blocks.put("ann", early, NOW);
-        assert_eq!(blocks.admit(&ann, NOW).unwrap().used, 1);
+        assert_eq!(admit(NOW), Some((early_at, 1)));
         blocks.put("ann", late, NOW);
-        let later = NOW.plus_seconds(1);
-        assert_eq!((blocks.left(&ann, later), blocks.admit(&ann, later).unwrap().used), (19, 2));
+        assert_eq!((blocks.left(&ann, later), admit(later)), (19, Some((late_at, 2))));
+        assert_eq!(admit(NOW), Some((early_at, 3)), "by the older one, too");
+        assert!(blocks.withdraw(&ann, early_at));
         // The first part's block is given back, the other one goes on.
         let over = blocks.over("ann", later);
         assert_eq!(over.iter().map(|block| block.left(later, ann.rate)).sum::<usize>(), 9);
         assert_eq!(blocks.left(&ann, later), 9);
-        assert!(blocks.withdraw(&ann, later) && !blocks.withdraw(&ann, NOW));
+        assert!(blocks.withdraw(&ann, late_at) && !blocks.withdraw(&ann, early_at));
         assert_eq!(blocks.left(&ann, later), 10);
         assert_eq!((blocks.admit(&counted("bob"), NOW), blocks.over("bob", NOW)), (None, Vec::new()));
     }
@@ -113,7 +119,7 @@ mod tests {
         };
         (0..MANY + 5).for_each(|key| put(key, NOW));
         assert_eq!(blocks.locked().len(), MANY);
-        put(MANY + 5, NOW.plus_seconds(2));
+        put(MANY + 5, NOW.plus_seconds(3));
         assert_eq!(blocks.locked().len(), 1, "what is over makes room");
     }
 }

@@ -17,7 +17,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use projections::usage::{self, Payer};
 use replies::Providers;
 use store::limits::States;
-use store::{Recorded, StoreError};
+use store::{Position, Recorded, StoreError};
 
 use super::purse::{BudgetShown, Exceeded, Purse, keep, keys, reserve};
 use super::{PATIENCE, Parts, RateLimits, Sample};
@@ -37,7 +37,7 @@ pub(crate) struct Asker {
     pub(crate) key: Option<ApiKeyId>,
 }
 
-/// A model is to be asked for a reply, which will take about so much.
+/// A model is to be asked for a reply, or for something else under an id of its own, which will take about so much.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asks {
     pub(crate) reply: MessageId,
@@ -60,9 +60,8 @@ const AT_ONCE: usize = 8;
 const A_DAY: Rate = Rate { most: std::num::NonZeroU32::MIN, unit: Unit::Day };
 
 impl Asks {
-    /// What the question and the longest answer come to, and what that costs where the model has a price.
-    pub(crate) fn of(providers: &Providers, reply: MessageId, question: &str, asked: &Asked) -> Self {
-        let prompt = replies::tokens(question);
+    /// What it is told and the longest answer come to, and what that costs where the model has a price.
+    pub(crate) fn of(providers: &Providers, reply: MessageId, prompt: u32, asked: &Asked) -> Self {
         let completion = asked.max_tokens.map_or(USUAL_TOKENS, MaxTokens::get);
         let micros = providers.cost(&asked.model, prompt, completion).unwrap_or(0);
         Self { reply, amount: Amount { tokens: u64::from(prompt) + u64::from(completion), micros } }
@@ -84,7 +83,7 @@ impl RateLimits {
     /// What a reply is to be paid from, or which budget has no room for it.
     pub(crate) async fn funds(&self, asker: Asker, asks: Option<Asks>) -> Result<Result<Funds, Exceeded>, StoreError> {
         let Some(asks) = asks.filter(|_| self.have_budgets()) else { return Ok(Ok(Funds(None))) };
-        let (purses, now) = (self.purses(asker).await?, self.0.clock.now());
+        let (purses, now) = (self.purses(asker).await?, self.now());
         let exceeded = purses.iter().find_map(|purse| purse.reserved(&purse.spending, asks, now).err());
         Ok(exceeded.map_or_else(|| Ok(Funds(Some((asks, purses)))), Err))
     }
@@ -112,18 +111,34 @@ impl RateLimits {
     }
 
     /// Nobody makes that reply.
-    pub(crate) async fn give_back(&self, Reserved(reserved): Reserved) {
+    pub(crate) async fn give_back(&self, reserved: Reserved) {
+        self.change(reserved, |reply, spending| spending.withdraw(reply)).await;
+    }
+
+    /// What it was reserved for took so much, as stands in the log there: nobody has to look for it.
+    pub(crate) async fn settle(&self, reserved: Reserved, position: Position, took: Amount) {
+        let (now, position) = (self.now(), position.get());
+        let day = day_of(now);
+        let settle = move |reply, spending: &mut Spending| {
+            spending.learn(Known::default(), &[End { reply, position, day, took }], now);
+        };
+        self.change(reserved, settle).await;
+    }
+
+    async fn change(&self, Reserved(reserved): Reserved, change: impl Fn(MessageId, &mut Spending) + Send + 'static) {
         let Some((reply, keys)) = reserved.filter(|(_, keys)| !keys.is_empty()) else { return };
         let places = 0..keys.len();
-        let withdraw = move |states: &mut States<'_>| {
-            for place in places.clone().filter(|place| states.is_there(*place)).collect::<Vec<_>>() {
-                let mut spending: Spending = states.get(place);
-                spending.withdraw(reply);
-                keep(states, place, spending);
+        let rule = move |states: &mut States<'_>| {
+            for place in places.clone() {
+                if states.is_there(place) {
+                    let mut spending: Spending = states.get(place);
+                    change(reply, &mut spending);
+                    keep(states, place, spending);
+                }
             }
         };
-        if let Err(error) = self.0.limits.decide(keys, withdraw).await {
-            tracing::warn!(cause = store::in_full(&error), "what is reserved for nothing lapses");
+        if let Err(error) = self.0.limits.decide(keys, rule).await {
+            tracing::warn!(cause = store::in_full(&error), "what is reserved counts until it lapses");
         }
     }
 
@@ -146,7 +161,7 @@ impl RateLimits {
 
     /// First up to where spending is known, and then what has ended: so what is known to be spent is known to have ended.
     async fn learn(&self, purses: &mut [Purse]) -> Result<(), StoreError> {
-        let Parts { limits, log, usage, clock, .. } = &*self.0;
+        let Parts { limits, log, usage, .. } = &*self.0;
         let keys = keys(purses);
         let look = |states: &mut States<'_>| {
             let lapsed = states.now().plus_seconds(-LAPSE_SECONDS);
@@ -163,14 +178,14 @@ impl RateLimits {
             tracing::warn!("budgets are made again of what is known of them: the read model usage lags behind");
         }
         for purse in purses.iter_mut() {
-            purse.known = usage::known(usage.db(), purse.payer, clock.now()).await?;
+            purse.known = usage::known(usage.db(), purse.payer, self.now()).await?;
         }
         let open: BTreeSet<MessageId> = purses.iter().flat_map(|purse| purse.spending.open()).collect();
         let ends = stream::iter(open).map(|reply| self.end_of(reply)).buffer_unordered(AT_ONCE);
         let ends: Vec<Option<End>> = ends.try_collect().await?;
         for purse in purses {
             purse.ends = ends.iter().copied().flatten().collect();
-            purse.spending = purse.told(&purse.spending, clock.now());
+            purse.spending = purse.told(&purse.spending, self.now());
         }
         Ok(())
     }

@@ -35,6 +35,7 @@ pub(crate) struct Sample {
     key: String,
 }
 
+const A_MINUTE: i64 = 60;
 /// Of how many keys this node knows.
 const KEYS: u64 = 10_000;
 /// So many a minute of those whom nobody knows: there may be as many addresses as somebody likes.
@@ -49,9 +50,9 @@ impl Default for Samples {
 }
 
 impl Samples {
-    /// Counts a refusal, and takes what is to be noted of it.
+    /// Counts a refusal, and takes what is to be noted of it: once in a window, and in a minute.
     pub(super) fn take(&self, kind: LimitKind, key: &str, rate: Rate, now: Timestamp) -> Option<Sample> {
-        let window = now.as_seconds().div_euclid(rate.seconds().into());
+        let window = now.as_seconds().div_euclid(i64::from(rate.seconds()).max(A_MINUTE));
         let known = self.known.get_with_by_ref(key, Arc::default);
         let mut known = locked(&known);
         known.refused = known.refused.saturating_add(1);
@@ -109,6 +110,13 @@ mod tests {
         assert_eq!(refused, 3);
         assert!(first != other && first != next);
         assert_eq!(taken(&Samples::default(), "ann", 39), Some((first, 1)), "on another node, too");
+    }
+
+    #[test]
+    fn of_a_short_window_there_is_no_sample_a_second() {
+        let (samples, rate) = (Samples::default(), "2/second".parse().unwrap());
+        let taken = (0..60).filter_map(|second| samples.take(LimitKind::User, "ann", rate, NOW.plus_seconds(second)));
+        assert_eq!(taken.map(|sample| sample.refused).collect::<Vec<_>>(), [1, 40]);
     }
 
     #[test]

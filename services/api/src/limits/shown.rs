@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use domain::limit::Rate;
 use serde::Serialize;
+use tracing::Instrument;
 
 use super::Standing;
 
@@ -27,7 +28,7 @@ tokio::task_local! {
 }
 
 /// Notes how windows stand, for the answer to the request that is being answered, if one is.
-pub(super) fn tell(standings: Vec<Standing>) {
+pub(crate) fn tell(standings: Vec<Standing>) {
     // What comes over a socket has no headers.
     let _ = KNOWN.try_with(|known| known.borrow_mut().told.extend(standings));
 }
@@ -40,6 +41,17 @@ pub(crate) fn owe(ip: String) {
 /// The address that the request has still to be counted for.
 pub(crate) fn owed() -> Option<String> {
     KNOWN.try_with(|known| known.borrow_mut().owed.take()).ok().flatten()
+}
+
+/// Does something that goes on whatever becomes of who asks for it, with what is known of the request's limits; `None` where
+/// it panicked.
+pub(crate) async fn go_on<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    let known = KNOWN.try_with(RefCell::take).unwrap_or_default();
+    let all = async { (work.await, KNOWN.with(RefCell::take)) };
+    let task = tokio::spawn(KNOWN.scope(RefCell::new(known), all).in_current_span());
+    let (done, known) = task.await.ok()?;
+    let _ = KNOWN.try_with(|here| here.replace(known));
+    Some(done)
 }
 
 /// Answers a request, and says what it counted in.

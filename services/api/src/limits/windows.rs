@@ -36,6 +36,13 @@ pub(crate) struct Refused {
     pub(super) at: Timestamp,
 }
 
+impl Refused {
+    /// Whether it is what asks for replies that came too often.
+    pub(crate) const fn is_of_turns(&self) -> bool {
+        matches!(self.limit.kind, LimitKind::Service | LimitKind::User)
+    }
+}
+
 /// What the windows say.
 pub(super) type Said = Result<Admitted, Declined>;
 
@@ -54,18 +61,41 @@ pub(super) struct Declined {
 /// What the log shows to have been admitted, for each window.
 pub(super) type Seeds = Vec<Vec<(Timestamp, u32)>>;
 
-/// In the order of the windows: who is refused by one counts in none. What is left over of blocks goes back. `None` where a window
-/// may be lost.
+/// What one node knows of a window, and the others do not.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Aside {
+    /// Places that it took in advance, and has not handed out.
+    pub(super) left_over: Vec<Block>,
+    /// What it admitted by itself.
+    pub(super) admitted: Window,
+}
+
+impl Aside {
+    fn is_empty(&self) -> bool {
+        self.left_over.is_empty() && self.admitted == Window::default()
+    }
+
+    /// From now on all know it.
+    fn tell(&self, window: &mut Window, rate: Rate) {
+        for block in &self.left_over {
+            window.give_back(block);
+        }
+        window.merge(&self.admitted, rate);
+    }
+}
+
+/// In the order of the windows: who is refused by one counts in none. `None` where a window may be lost.
 pub(super) fn decide(
     states: &mut States<'_>,
     counted: &[Counted],
-    left_over: &[Vec<Block>],
+    asides: &[Aside],
     seeds: Option<&Seeds>,
 ) -> Option<Said> {
     let (now, mut windows) = (states.now(), windows(states, counted, seeds)?);
-    for (window, blocks) in windows.iter_mut().zip(left_over) {
-        for block in blocks {
-            window.give_back(block);
+    for (place, ((it, window), aside)) in counted.iter().zip(&mut windows).zip(asides).enumerate() {
+        // What is made again of the log has all that.
+        if !it.is_lost(states, place) {
+            aside.tell(window, it.rate);
         }
     }
     let refused = counted.iter().zip(&windows).find_map(|(it, window)| it.refusal(window, now));
@@ -75,7 +105,7 @@ pub(super) fn decide(
     };
     let standings = standings(counted, &windows, now);
     for (place, (it, window)) in counted.iter().zip(windows).enumerate() {
-        if refused.is_none() || seeds.is_some() || left_over.get(place).is_some_and(|blocks| !blocks.is_empty()) {
+        if refused.is_none() || seeds.is_some() || asides.get(place).is_some_and(|aside| !aside.is_empty()) {
             let end = window.expires_at(it.rate);
             states.keep(place, window, end);
         }
@@ -88,9 +118,8 @@ pub(super) fn decide(
 
 /// `None` where one may be lost.
 pub(super) fn windows(states: &mut States<'_>, counted: &[Counted], seeds: Option<&Seeds>) -> Option<Vec<Window>> {
-    let now = states.now();
     let window = |(place, it): (usize, &Counted)| {
-        if it.subject.is_none() || !states.may_be_lost(place, since(now, it.rate)) {
+        if !it.is_lost(states, place) {
             return Some(states.get(place));
         }
         seeds.and_then(|seeds| seeds.get(place)).map(|seed| Window::of(seed.clone()))
@@ -111,6 +140,11 @@ pub(super) fn standings(counted: &[Counted], windows: &[Window], now: Timestamp)
 }
 
 impl Standing {
+    pub(crate) fn of(kind: LimitKind, rate: Rate, window: &Window, now: Timestamp) -> Self {
+        let eases_in = window.eases_at(now, rate).map_or(0, |at| now.seconds_until(at));
+        Self { kind, rate, used: window.used(now, rate), eases_in }
+    }
+
     /// The same where some of those that count are nobody's.
     pub(super) fn without(self, left: usize) -> Self {
         let used = self.used.saturating_sub(left);
@@ -119,6 +153,11 @@ impl Standing {
 }
 
 impl Counted {
+    /// Whether the log would have to say what was admitted.
+    fn is_lost(&self, states: &States<'_>, place: usize) -> bool {
+        self.subject.is_some() && states.may_be_lost(place, since(states.now(), self.rate))
+    }
+
     /// Admits one more, who was just seen to have room: the first of a block, where there is one to be taken.
     fn admit(&self, window: &mut Window, now: Timestamp) -> Option<Block> {
         let mut block = window.take(now, self.rate);
@@ -129,8 +168,7 @@ impl Counted {
     }
 
     fn standing(&self, window: &Window, now: Timestamp) -> Standing {
-        let eases_in = window.eases_at(now, self.rate).map_or(0, |at| now.seconds_until(at));
-        Standing { kind: self.kind, rate: self.rate, used: window.used(now, self.rate), eases_in }
+        Standing::of(self.kind, self.rate, window, now)
     }
 
     pub(super) fn refusal(&self, window: &Window, now: Timestamp) -> Option<Refused> {

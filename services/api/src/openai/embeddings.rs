@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use domain::chat::Usage as Took;
 use domain::chat::reply::Interruption;
 use domain::limit::Amount;
 use domain::values::{EmbeddingModel, Vector};
@@ -15,7 +16,7 @@ use store::fresh_id;
 
 use crate::app::App;
 use crate::extract::{Body, Caller};
-use crate::limits::Asks;
+use crate::limits::{Asks, go_on};
 use crate::problem::{EmbeddingProblem, FieldError, MISSING, Problem, ReplyProblem};
 
 #[derive(Deserialize)]
@@ -138,9 +139,11 @@ pub(crate) async fn create(
             (MODEL.to_owned(), built_in(texts).await?, 0)
         }
         Reader::Provider(model) => {
-            let (vectors, tokens) = of_provider(&app, &caller, &model, &texts).await?;
+            let asking = of_provider(app, caller, model.clone(), texts);
+            let read = go_on(asking).await.unwrap_or(Err(Problem::Internal("texts were not read")));
+            let Read { vectors, usage } = read?;
             fits(dimensions, vectors.first().map_or(0, Vec::len))?;
-            (model, vectors, tokens)
+            (model, vectors, usage.prompt_tokens)
         }
     };
     let embedding = |(index, vector)| Item { object: "embedding", index, embedding: Numbers::of(vector, format) };
@@ -178,24 +181,42 @@ async fn built_in(texts: Vec<String>) -> Result<Vec<Vec<f32>>, Problem> {
     vectors.collect()
 }
 
-/// What a provider makes of them, and how many tokens they were.
-async fn of_provider(
-    app: &App,
-    caller: &Caller,
-    model: &str,
-    texts: &[String],
-) -> Result<(Vec<Vec<f32>>, u32), Problem> {
-    let about = |texts: &[String]| texts.iter().map(|text| replies::tokens(text)).fold(0, u32::saturating_add);
-    let (tokens, reply) = (about(texts), fresh_id());
-    let micros = app.providers.cost(model, tokens, 0).unwrap_or(0);
-    app.admit_asking(caller, Asks { reply, amount: Amount { tokens: tokens.into(), micros } }).await?;
-    let (mut all, mut took) = (Vec::with_capacity(texts.len()), 0_u32);
-    for portion in texts.chunks(PORTION) {
-        let Vectors { vectors, prompt_tokens, .. } = app.providers.embed(portion).await.map_err(failed)?;
-        all.extend(vectors.iter().map(Vector::numbers));
-        took = took.saturating_add(prompt_tokens.unwrap_or_else(|| about(portion)));
+/// What a provider has made of texts, and what that took.
+#[derive(Default)]
+struct Read {
+    vectors: Vec<Vec<f32>>,
+    usage: Took,
+}
+
+/// Whoever goes meanwhile pays for it all the same.
+async fn of_provider(app: App, caller: Caller, model: String, texts: Vec<String>) -> Result<Read, Problem> {
+    let tokens = about(&texts);
+    let micros = app.providers.cost(&model, tokens, 0).unwrap_or(0);
+    let asks = Asks { reply: fresh_id(), amount: Amount { tokens: tokens.into(), micros } };
+    let paid = app.admit_asking(&caller, asks).await?;
+    let mut read = Read::default();
+    let asked = read.all(&app, &texts).await;
+    read.usage.cost_micros = app.providers.cost(&model, read.usage.prompt_tokens, 0);
+    app.settle_texts(&caller, paid, &model, read.usage).await;
+    asked.map_err(failed)?;
+    Ok(read)
+}
+
+impl Read {
+    async fn all(&mut self, app: &App, texts: &[String]) -> Result<(), Unembedded> {
+        for portion in texts.chunks(PORTION) {
+            let Vectors { vectors, prompt_tokens, .. } = app.providers.embed(portion).await?;
+            self.vectors.extend(vectors.iter().map(Vector::numbers));
+            let took = prompt_tokens.unwrap_or_else(|| about(portion));
+            self.usage.prompt_tokens = self.usage.prompt_tokens.saturating_add(took);
+            self.usage.estimated |= prompt_tokens.is_none();
+        }
+        Ok(())
     }
-    Ok((all, took))
+}
+
+fn about(texts: &[String]) -> u32 {
+    texts.iter().map(|text| replies::tokens(text)).fold(0, u32::saturating_add)
 }
 
 fn failed(unembedded: Unembedded) -> Problem {

@@ -1,6 +1,7 @@
 //! What is wrong where somebody came too often, or would spend too much.
 
 use axum::http::StatusCode;
+use domain::limit::Rate;
 use domain::token::notice::LimitKind;
 use store::{StoreError, in_full};
 
@@ -10,8 +11,12 @@ use crate::money::Quantity;
 
 #[derive(Debug)]
 pub(crate) enum LimitProblem {
-    /// Too many attempts to sign in: come again after so many seconds.
-    TooManySignIns(u32),
+    /// Too many attempts to sign in or to register: come again after so many seconds.
+    TooManySignIns {
+        retry_after: u32,
+        /// The address' rate, where it is that.
+        full: Option<Rate>,
+    },
     /// More often than a limit allows.
     Reached(Refused),
     /// More than a budget has left.
@@ -23,7 +28,7 @@ pub(crate) enum LimitProblem {
 impl LimitProblem {
     pub(super) const fn shape(&self) -> Shape {
         let (code, detail) = match self {
-            Self::TooManySignIns(_) => {
+            Self::TooManySignIns { .. } => {
                 ("too_many_sign_ins", "Too many attempts to sign in or to register. Please try again later.")
             }
             Self::Reached(refused) => reached(refused.limit.kind),
@@ -38,7 +43,7 @@ impl LimitProblem {
 
     pub(super) const fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::TooManySignIns(seconds) => Some(*seconds),
+            Self::TooManySignIns { retry_after, .. } => Some(*retry_after),
             Self::Reached(refused) => Some(refused.retry_after),
             Self::OverBudget(exceeded) => Some(exceeded.retry_after),
             Self::Away(_) => None,
@@ -48,7 +53,7 @@ impl LimitProblem {
     pub(super) const fn reached(&self) -> Option<&Refused> {
         match self {
             Self::Reached(refused) => Some(refused),
-            Self::TooManySignIns(_) | Self::OverBudget(_) | Self::Away(_) => None,
+            Self::TooManySignIns { .. } | Self::OverBudget(_) | Self::Away(_) => None,
         }
     }
 
@@ -59,14 +64,18 @@ impl LimitProblem {
                 Some((Quantity::Count(limit.rate.most() as u64), Quantity::Count(limit.used as u64)))
             }
             Self::OverBudget(exceeded) => Some((exceeded.limit, exceeded.used)),
-            Self::TooManySignIns(_) | Self::Away(_) => None,
+            Self::TooManySignIns { full: Some(rate), .. } => {
+                let most = Quantity::Count(rate.most() as u64);
+                Some((most, most))
+            }
+            Self::TooManySignIns { full: None, .. } | Self::Away(_) => None,
         }
     }
 
     pub(super) fn budget(&self) -> Option<String> {
         match self {
             Self::OverBudget(exceeded) => Some(exceeded.name.clone()),
-            Self::TooManySignIns(_) | Self::Reached(_) | Self::Away(_) => None,
+            Self::TooManySignIns { .. } | Self::Reached(_) | Self::Away(_) => None,
         }
     }
 

@@ -7,15 +7,16 @@ use domain::ids::{ConversationId, MessageId};
 use domain::values::{Invalid, MaxTokens, MessageBody, Temperature};
 use replies::{Choice, Watch};
 use serde::Deserialize;
-use store::Position;
+use store::{Done, Position};
 use tracing::Instrument;
 
 use super::branching::{self, Place};
 use crate::app::App;
 use crate::commands::{Answer, Answerer, Earlier, PostError, PostMessage, RequestKey, Room, Turn, TurnIds};
 use crate::extract::{Caller, IdempotencyKey};
-use crate::limits::Asks;
+use crate::limits::go_on;
 use crate::problem::{Fields, Problem, ReplyProblem, SessionProblem};
+use crate::reckoning;
 
 /// The longest message on these paths.
 const LONGEST_MESSAGE: usize = 4_096;
@@ -156,28 +157,24 @@ impl PostRequest {
         // Before it is asked for: its end may come at once.
         let watch =
             (wanted == Wanted::Reply && command.answerer != Answerer::Rules).then(|| app.live.watch(command.ids.reply));
-        let done = app.execute_turn(caller, &command, asks(app, &command)).await?;
-        app.own_writes.note(caller.user, done.position);
-        let (turn, position) = (done.output, done.position);
-        match &turn.answer {
-            Answer::Awaited => offer(app, turn.reply),
-            Answer::Given { .. } => replies::metrics::given(&app.providers),
-            Answer::Nothing | Answer::Repeated => {}
-        }
+        let posting = execute(app.clone(), caller.clone(), command);
+        let Done { output: turn, position } =
+            go_on(posting).await.unwrap_or(Err(Problem::Internal("a post panicked")))?;
         Ok(Posted { turn, position, watch })
     }
 }
 
-/// What a model is asked for, if one is.
-fn asks(app: &App, command: &PostMessage) -> Option<Asks> {
-    match &command.answerer {
-        Answerer::Model(asked) => {
-            let earlier = command.earlier.iter().map(|it| it.body.as_str());
-            let told: Vec<_> = earlier.chain([command.body.as_str()]).collect();
-            Some(Asks::of(&app.providers, command.ids.reply, &told.join("\n"), asked))
-        }
-        Answerer::Rules | Answerer::Nobody => None,
+/// Whoever goes meanwhile leaves nothing half done.
+async fn execute(app: App, caller: Caller, command: PostMessage) -> Result<Done<Turn>, Problem> {
+    let asks = reckoning::of_post(&app, &command).await?;
+    let done = app.execute_turn(&caller, &command, asks, command.ids.before()).await?;
+    app.own_writes.note(caller.user, done.position);
+    match &done.output.answer {
+        Answer::Awaited => offer(&app, done.output.reply),
+        Answer::Given { .. } => replies::metrics::given(&app.providers),
+        Answer::Nothing | Answer::Repeated => {}
     }
+    Ok(done)
 }
 
 /// The repliers hear of it at once; should the bus be away, they hear of it from the log.

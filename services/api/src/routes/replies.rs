@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use domain::chat::message::{Message, MessageError};
+use domain::chat::message::MessageError;
 use domain::chat::reply::Ending;
 use domain::ids::{ConversationId, MessageId};
 use futures::future::join_all;
@@ -17,10 +17,11 @@ use super::posting::{self, PostRequest, Posted, Wanted};
 use super::replying::{self, Answered, Standing, interruption};
 use super::shown::ShownMessage;
 use crate::app::App;
-use crate::commands::{Answer, Answerer, AskAgain, AskAgainError, StopReply};
+use crate::commands::{Answer, AskAgain, AskAgainError, StopReply};
 use crate::extract::{Body, Caller, IdempotencyKey, Parameters};
-use crate::limits::Asks;
+use crate::limits::go_on;
 use crate::problem::{FieldError, Problem, ReplyProblem, SessionProblem};
+use crate::reckoning;
 use crate::time::Time;
 
 pub(super) fn parse(id: &str) -> Result<MessageId, Problem> {
@@ -235,33 +236,24 @@ pub(super) async fn ask_again(
     caller: &Caller,
     again: AskAgain,
 ) -> Result<(StatusCode, Done<Task>), Problem> {
-    let asks = asks(app, &again).await?;
-    let done = app.execute_turn(caller, &again, asks).await?;
+    let id = again.id;
+    let asking = execute(app.clone(), caller.clone(), again);
+    let position = go_on(asking).await.unwrap_or(Err(Problem::Internal("a reply was not asked for")))?;
+    let row = replying::row(app, caller.user, id).await?;
+    Ok((StatusCode::CREATED, Done(position, Task::of(app, row).await)))
+}
+
+/// Whoever goes meanwhile leaves nothing half done.
+async fn execute(app: App, caller: Caller, again: AskAgain) -> Result<Option<Position>, Problem> {
+    let asks = reckoning::of_another(&app, &again).await?;
+    let done = app.execute_turn(&caller, &again, asks, Some(again.id)).await?;
     app.own_writes.note(caller.user, done.position);
     if !done.output {
-        posting::offer(app, again.id);
+        posting::offer(&app, again.id);
     } else if done.position.is_some() {
         replies::metrics::given(&app.providers);
     }
-    let row = replying::row(app, caller.user, again.id).await?;
-    Ok((StatusCode::CREATED, Done(done.position, Task::of(app, row).await)))
-}
-
-/// What a model is asked for once more, if one is. Where nobody has a budget, nobody wants to know.
-async fn asks(app: &App, again: &AskAgain) -> Result<Option<Asks>, Problem> {
-    if !app.limits.have_budgets() {
-        return Ok(None);
-    }
-    let Message::Replied { reply, asked: before } = app.executor.look(again.reply).await? else { return Ok(None) };
-    let asked = match &again.answerer {
-        Some(Answerer::Model(asked)) => Some(asked.clone()),
-        Some(Answerer::Rules | Answerer::Nobody) => None,
-        None => before,
-    };
-    let Some(asked) = asked else { return Ok(None) };
-    let question = app.executor.look::<Message>(reply.to).await?;
-    let text = if let Message::Posted { body, .. } = &question { body.as_str() } else { "" };
-    Ok(Some(Asks::of(&app.providers, again.id, text, &asked)))
+    Ok(done.position)
 }
 
 impl From<AskAgainError> for Problem {

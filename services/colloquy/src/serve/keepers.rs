@@ -48,7 +48,7 @@ impl Services {
         let windows = Limits::open(self.log.db(), Clock::System).await?;
         let throttle = Throttle::new(windows.clone(), config.limits.sign_in, config.secret.as_bytes());
         let (rates, log) = (config.limits.rates.clone(), self.log.clone());
-        let limits = RateLimits::new(windows, rates, log, &self.read_models, Clock::System);
+        let limits = RateLimits::new(windows, rates, log, &self.read_models);
         Ok((limits, throttle))
     }
 
