@@ -52,12 +52,6 @@ pub(crate) fn scratch(what: &str) -> TempDir {
     tempfile::Builder::new().prefix(&prefix).tempdir().expect("a directory for temporary files")
 }
 
-/// `docker-compose`, to read a file.
-#[must_use]
-pub fn compose() -> PathBuf {
-    tool("docker-compose")
-}
-
 /// What `PYTHONPATH` needs for OpenAI's own client.
 #[must_use]
 pub fn openai_for_python() -> PathBuf {
