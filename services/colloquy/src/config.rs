@@ -1,6 +1,7 @@
 //! Settings, checked: what the program runs with.
 
 mod accounts;
+mod database;
 mod files;
 mod limits;
 mod metrics;
@@ -18,17 +19,12 @@ use replies::{Context, ProvidersConfig, Titles};
 use serde::{Deserialize, Serialize};
 
 pub use accounts::{Accounts, passwords};
+pub use database::Database;
 use files::FilesConfig;
 use limits::LimitsConfig;
 
 use crate::secret;
 use crate::settings::{Settings, SettingsError, wrong};
-
-/// Where the log is.
-pub enum Database {
-    Sqlite,
-    Postgres { url: String },
-}
 
 words! {
     /// A service that a process may run.
@@ -78,14 +74,7 @@ const START_SECONDS: u64 = 60;
 impl Storage {
     pub fn of(settings: &Settings) -> Result<Self, SettingsError> {
         let folder = PathBuf::from(settings.text("COLLOQUY_DATA").unwrap_or("./colloquy-data"));
-        let database = match settings.text("DATABASE_URL") {
-            None => Database::Sqlite,
-            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                Database::Postgres { url: url.to_owned() }
-            }
-            Some(_) => return Err(wrong("DATABASE_URL", "must be a postgres:// address; without it SQLite is used")),
-        };
-        Ok(Self { folder, database, start_timeout: start_timeout(settings)? })
+        Ok(Self { folder, database: database::of(settings)?, start_timeout: start_timeout(settings)? })
     }
 }
 
@@ -102,7 +91,7 @@ impl Config {
             return Err(wrong("COLLOQUY_ROLES", "can be divided among processes only where NATS_URL is set"));
         }
         if nats.is_some() && matches!(storage.database, Database::Sqlite) {
-            return Err(wrong("NATS_URL", "needs a DATABASE_URL: several nodes can't share SQLite"));
+            return Err(wrong("NATS_URL", "needs a DATABASE_URL of Postgres: several nodes can't share SQLite"));
         }
         let secret = secret(settings, &storage, listen)?;
         let accounts = Accounts::of(settings, &storage, listen, nats.is_none())?;
