@@ -209,7 +209,7 @@ on_both_engines! {
 /// Settings as S3's reader fills them in: a file where the program starts.
 #[tokio::test]
 async fn s3_the_sample_settings_serve() {
-    let key = "your_api_key_of_so_many_characters";
+    let key = "your_api_key";
     let settings = format!("# copied\nAPI_KEY={key}\nRATE_LIMIT_IP=30\n");
     let node = Colloquy::builder().file(".env", &settings).start().await;
     let sessions = format!("{}/api/v1/sessions/", node.url());

@@ -25,22 +25,25 @@ const IDLE_DAYS: u32 = 7;
 const MOST_DAYS: u32 = 30;
 const LEEWAY_SECONDS: u32 = 10;
 const SHORTEST_API_KEY: usize = 16;
+const ALONE: &str = "where the program runs alone on loopback with SQLite";
 
 impl Accounts {
     pub fn of(settings: &Settings, storage: &Storage, listen: SocketAddr, alone: bool) -> Result<Self, SettingsError> {
+        // At one's own machine, where things are tried out.
+        let is_own = alone && listen.ip().is_loopback() && storage.database == Database::Sqlite;
         Ok(Self {
             algorithm: algorithm(settings)?,
             access_token_seconds: access_token_seconds(settings)?,
             lifetime: lifetime(settings)?,
             leeway_seconds: within(settings, "REFRESH_TOKEN_LEEWAY_SECONDS", LEEWAY_SECONDS, 0, 60)?,
             passwords: passwords(settings)?,
-            bootstrap_key: bootstrap_key(settings)?,
+            bootstrap_key: bootstrap_key(settings, is_own)?,
             trusted_proxies: settings.parsed(
                 "TRUSTED_PROXIES",
                 TrustedProxies::default(),
                 "a list of addresses or ranges, like 10.0.0.0/8,192.0.2.1",
             )?,
-            dev_admin: dev_admin(settings, storage, listen, alone)?,
+            dev_admin: dev_admin(settings, is_own)?,
         })
     }
 }
@@ -82,21 +85,19 @@ pub fn passwords(settings: &Settings) -> Result<NewPasswords, SettingsError> {
     }
 }
 
-fn bootstrap_key(settings: &Settings) -> Result<Option<BootstrapKey>, SettingsError> {
-    let Some(key) = settings.text("API_KEY") else { return Ok(None) };
-    if key.len() < SHORTEST_API_KEY {
-        return Err(wrong("API_KEY", format!("must have at least {SHORTEST_API_KEY} characters")));
+/// What stands in every example may be a key at one's own machine, and nowhere else.
+fn bootstrap_key(settings: &Settings, is_own: bool) -> Result<Option<BootstrapKey>, SettingsError> {
+    const NAME: &str = "API_KEY";
+    let Some(key) = settings.text(NAME) else { return Ok(None) };
+    if key.len() < SHORTEST_API_KEY && !is_own {
+        return Err(wrong(NAME, format!("can have less than {SHORTEST_API_KEY} characters only {ALONE}")));
     }
     Ok(Some(BootstrapKey::new(key)))
 }
 
 /// A password that everybody knows is for trying things out at one's own machine.
-fn dev_admin(settings: &Settings, storage: &Storage, listen: SocketAddr, alone: bool) -> Result<bool, SettingsError> {
+fn dev_admin(settings: &Settings, is_own: bool) -> Result<bool, SettingsError> {
     const NAME: &str = "COLLOQUY_DEV_ADMIN";
-    let fits = alone && listen.ip().is_loopback() && matches!(storage.database, Database::Sqlite);
-    let wanted = settings.parsed(NAME, fits, "true or false")?;
-    if wanted && !fits {
-        return Err(wrong(NAME, "can be true only where the program runs alone on loopback with SQLite"));
-    }
-    Ok(wanted)
+    let wanted = settings.parsed(NAME, is_own, "true or false")?;
+    if wanted && !is_own { Err(wrong(NAME, format!("can be true only {ALONE}"))) } else { Ok(wanted) }
 }
