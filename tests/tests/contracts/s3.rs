@@ -138,6 +138,18 @@ on_both_engines! {
         assert_eq!(page("?offset=99&limit=5").await, newest[99..]);
     }
 
+    async fn a_message_may_be_anybodys(keyed: Keyed) {
+        let session = keyed.session("of all").await;
+        let path = format!("/api/v1/sessions/{session}/messages");
+        for (role, kept) in [("user", "user"), ("bot", "assistant"), ("assistant", "assistant"), ("system", "system")] {
+            let added = keyed.send(Method::POST, &path, json!({"content": "hi", "role": role})).await;
+            has(&json_of(added, 201).await, json!({"role": kept, "content": "hi"}));
+        }
+        let refused = keyed.send(Method::POST, &path, json!({"content": "hi", "role": "robot"})).await;
+        assert_eq!(json_of(refused, 422).await["errors"][0]["field"], "role");
+        assert_eq!(each(&keyed.get(&path).await, "role"), ["system", "assistant", "assistant", "user"]);
+    }
+
     async fn what_is_no_id_is_not_there(keyed: Keyed) {
         for id in ["none", "1", "018bcfe5-6800-7000-8000-00000000002a"] {
             for (method, path, body) in [

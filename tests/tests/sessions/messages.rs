@@ -15,7 +15,7 @@ on_both_engines! {
     async fn a_message_is_kept_and_nobody_answers(app: TestApp) {
         let ann = app.user("ann").await;
         let room = session(&ann, "room").await;
-        for (role, kept) in [(None, "user"), (Some("user"), "user"), (Some("assistant"), "assistant"), (Some("system"), "system")] {
+        for (role, kept) in [(None, "user"), (Some("user"), "user"), (Some("assistant"), "assistant"), (Some("bot"), "assistant"), (Some("system"), "system")] {
             let body = role.map_or_else(|| json!({"content": "hi"}), |role| json!({"content": "hi", "role": role}));
             let message = add(&ann, &room, body).await;
             assert_eq!((&message["role"], &message["content"], &message["session_id"]), (&json!(kept), &json!("hi"), &json!(room)));
@@ -23,9 +23,9 @@ on_both_engines! {
             assert_eq!(shown["created_at"], message["created_at"]);
         }
         let list = get(&ann, &format!("/api/v1/sessions/{room}/messages/")).await;
-        assert_eq!(each(&list, "role"), ["system", "assistant", "user", "user"], "newest first");
+        assert_eq!(each(&list, "role"), ["system", "assistant", "assistant", "user", "user"], "newest first");
         let path = format!("/api/v1/sessions/{room}/messages");
-        for body in [json!({}), json!({"content": ""}), json!({"content": "x", "role": "bot"}), json!({"content": 7}),
+        for body in [json!({}), json!({"content": ""}), json!({"content": "x", "role": "robot"}), json!({"content": 7}),
             json!({"content": "a\u{0}"}), json!({"content": "x".repeat(32_001)})] {
             assert_eq!(send(&ann, Method::POST, &path, body).await.status(), 422);
         }

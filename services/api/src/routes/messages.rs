@@ -80,6 +80,11 @@ pub(super) async fn list(
     Ok(Paged(next, Seen(lag, shown)))
 }
 
+/// Whose words a client says they are. What answers is called a bot in histories.
+fn speaker(word: &str) -> Result<Speaker, Invalid> {
+    if word == "bot" { Ok(Speaker::Assistant) } else { word.parse() }
+}
+
 #[derive(Deserialize)]
 pub(super) struct AddRequest {
     content: String,
@@ -99,8 +104,7 @@ pub(super) async fn add(
     let session = parse_session(&id)?;
     let mut fields = Fields::default();
     let body = fields.take("content", MessageBody::within(&request.content, MessageBody::MOST));
-    let speaker = request.role.map_or(Ok(Speaker::User), |word| word.parse());
-    let speaker = fields.take("role", speaker);
+    let speaker = fields.take("role", request.role.map_or(Ok(Speaker::User), |word| speaker(&word)));
     let (Some(body), Some(speaker)) = (body, speaker) else { return Err(fields.into_problem()) };
     let if_leaf = request.if_leaf.as_deref().map(|leaf| branching::if_leaf(&app, leaf)).transpose()?;
     let place = Place { parent: request.parent_id.as_deref(), edit_of: None, session: Some(session), before: None };
