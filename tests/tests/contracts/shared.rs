@@ -7,7 +7,7 @@ use tests::{Service, on_both_engines};
 use super::{Client, PASSWORD, has, json_of, post, text};
 
 /// Each way to register, with a name for whoever comes so.
-fn ways() -> [(&'static str, &'static str, Value); 4] {
+pub(super) fn ways() -> [(&'static str, &'static str, Value); 4] {
     let (s0, s1, s2, s4) = ("s0@example.com", "s1@example.com", "s2@example.com", "s4@example.com");
     [
         ("/register", s0, json!({"username": "of-s0", "email": s0, "password": PASSWORD, "full_name": "S 0"})),

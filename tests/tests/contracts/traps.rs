@@ -1,7 +1,7 @@
 //! What the five programs did wrong, and this one must not: a test for each.
 //!
-//! Three are tested where they belong: how long a wrong password takes in `timing.rs`, that no token is at rest in
-//! `secrets`, and that a list of conversations ends in `s4::conversations_come_in_pages`.
+//! Four are tested where they belong: how long a wrong password takes in `timing.rs`, that no token is at rest in
+//! `secrets`, that a list of conversations ends in `s4::conversations_come_in_pages`, and S3's sample in `settings`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use store::Position;
 use tests::fake_provider::Script;
 use tests::stage::{Play, Stage};
-use tests::{Colloquy, Service, TestApp, on_both_engines};
+use tests::{Service, TestApp, on_both_engines};
 
 use super::{Asking, Client, PASSWORD, has_all, is_moment, json_of, post, text, user};
 
@@ -204,17 +204,4 @@ on_both_engines! {
         let task = json_of(task, 200).await;
         assert_eq!((&task["status"], &task["result"]["message"]), (&json!("completed"), &json!("Hello! How can I help you today?")));
     }
-}
-
-/// Settings as S3's reader fills them in: a file where the program starts.
-#[tokio::test]
-async fn s3_the_sample_settings_serve() {
-    let key = "your_api_key";
-    let settings = format!("# copied\nAPI_KEY={key}\nRATE_LIMIT_IP=30\n");
-    let node = Colloquy::builder().file(".env", &settings).start().await;
-    let sessions = format!("{}/api/v1/sessions/", node.url());
-    let request = reqwest::Client::new().post(sessions).header("x-api-key", key).json(&json!({"session_name": "a"}));
-    let answer = request.send().await.unwrap();
-    assert!(answer.headers()["ratelimit-policy"].to_str().unwrap().contains("q=30;w=60"), "{answer:?}");
-    json_of(answer, 201).await;
 }
