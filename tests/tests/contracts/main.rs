@@ -2,6 +2,7 @@
 //! real program on both engines. What is expected was written from the documents.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's words are its panics")]
 
+mod away;
 mod headers;
 mod limits;
 mod s0;
