@@ -114,6 +114,39 @@ on_both_engines! {
         assert_eq!(refused.err(), Some(401));
     }
 
+    async fn a_socket_opens_with_a_ticket_once(service: Service) {
+        let ann = user(&service).await;
+        let ticket = json_of(ann.post("/api/v1/chat/ws-ticket", json!({})).await, 200).await;
+        let query = format!("?ticket={}", text(&ticket["ticket"]));
+        let open = async || Socket::open_at(service.node.address(), "/api/chat/ws", &query, &[]).await;
+        let mut socket = open().await.unwrap();
+        socket.say(json!({"message": "hello", "session_id": null})).await;
+        let frames = socket.reply().await;
+        assert_eq!(text_of(&frames, &frames[0]["id"]), "Hello! How can I help you today?");
+        assert_eq!(open().await.err(), Some(401));
+    }
+
+    async fn what_a_reply_took_is_told(on: Asking) {
+        let ann = user(&on.service).await;
+        on.says(&["Leaves ", "fall."]);
+        let reply = json_of(ann.post("/api/chat", json!({"message": "hi"})).await, 200).await;
+        has(&reply, json!({"reply": "Leaves fall.", "usage": {"tokens": 9}}));
+    }
+
+    async fn a_key_that_may_only_read_is_told_so(service: Service) {
+        let ann = user(&service).await;
+        let key = json_of(ann.post("/api/v1/keys", json!({"name": "reader", "scopes": ["chat:read"]})).await, 201).await;
+        let by_key = |method, path| service.request(method, path).header("x-api-key", text(&key["key"]));
+        for path in ["/api/chat", "/api/chat/stream"] {
+            let answer = by_key(Method::POST, path).json(&json!({"message": "hi"})).send().await.unwrap();
+            assert_eq!(answer.headers()["content-type"], "application/json");
+            let refusal = json_of(answer, 403).await;
+            assert_eq!(refusal, json!({"detail": refusal["detail"].as_str().unwrap()}), "{path}");
+        }
+        let history = by_key(Method::GET, "/api/history").send().await.unwrap();
+        assert_eq!(json_of(history, 200).await["total"], 0);
+    }
+
     async fn a_provider_that_fails_is_a_failure_of_the_server(on: Asking) {
         let ann = user(&on.service).await;
         on.fake.then(Script::fails(400));

@@ -138,6 +138,19 @@ on_both_engines! {
         assert_eq!(page("?offset=99&limit=5").await, newest[99..]);
     }
 
+    async fn what_changed_last_comes_first(keyed: Keyed) {
+        let names = async || each(&keyed.get("/api/v1/sessions/").await, "session_name");
+        let (first, second) = (keyed.session("first").await, keyed.session("second").await);
+        keyed.session("third").await;
+        assert_eq!(names().await, ["third", "second", "first"]);
+        keyed.add(&first, "something new").await;
+        assert_eq!(names().await, ["first", "third", "second"], "who looks for what goes on finds it there");
+        let change = json!({"is_favorite": true});
+        let changed = keyed.send(Method::PATCH, &format!("/api/v1/sessions/{second}"), change).await;
+        assert_eq!(json_of(changed, 200).await["is_favorite"], true);
+        assert_eq!(names().await, ["second", "first", "third"]);
+    }
+
     async fn a_message_may_be_anybodys(keyed: Keyed) {
         let session = keyed.session("of all").await;
         let path = format!("/api/v1/sessions/{session}/messages");

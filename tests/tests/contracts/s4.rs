@@ -42,7 +42,7 @@ const CONVERSATIONS: &str = r#"curl -X GET "http://localhost:8000/conversations"
   -H "Authorization: Bearer YOUR_JWT_TOKEN""#;
 
 /// Where a task has come to, once it is no longer on its way there.
-async fn ended(who: &Client<'_>, task: &Value) -> Value {
+pub(super) async fn ended(who: &Client<'_>, task: &Value) -> Value {
     let path = format!("/chat/tasks/{}", text(&task["task_id"]));
     let end = async {
         loop {
@@ -54,6 +54,23 @@ async fn ended(who: &Client<'_>, task: &Value) -> Value {
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(30), end).await.unwrap()
+}
+
+/// Waits until a task is seen on its way.
+async fn is_processed(who: &Client<'_>, task: &Value) {
+    let path = format!("/chat/tasks/{}", text(&task["task_id"]));
+    let processed = async {
+        loop {
+            let running = who.get(&path).await;
+            has(&running, json!({"result": null, "error": null}));
+            if running["status"] == "processing" {
+                return;
+            }
+            assert_eq!(running["status"], "pending");
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), processed).await.unwrap();
 }
 
 async fn testuser(service: &Service) -> String {
@@ -117,8 +134,7 @@ on_both_engines! {
         let task = curl(&on.service, BACKGROUND, &got).await.json(200);
         has(&task, json!({"status": "pending", "result": null, "error": null}));
         on.fake.until_asked(2).await;
-        let running = ann.get(&format!("/chat/tasks/{}", text(&task["task_id"]))).await;
-        assert!(["pending", "processing"].contains(&running["status"].as_str().unwrap()), "{running}");
+        is_processed(&ann, &task).await;
         on.fake.release();
         let done = ended(&ann, &task).await;
         has(&done, json!({"status": "completed", "error": null}));

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{Service, on_both_engines};
 
-use super::{Client, PASSWORD, has, json_of, post, text};
+use super::{Asking, Client, PASSWORD, has, json_of, post, text, user};
 
 /// Each way to register, with a name for whoever comes so.
 pub(super) fn ways() -> [(&'static str, &'static str, Value); 4] {
@@ -48,9 +48,13 @@ on_both_engines! {
                     has(&me.get("/users/me").await, json!({"username": who["username"].as_str().unwrap_or(email), "email": email}));
                     let shown = me.get("/api/users/me").await;
                     has(&shown, json!({"email": email, "is_active": true}));
-                    assert_eq!(me.get("/api/v1/users/me").await["id"], shown["id"], "{path} {of}");
+                    let name = who["name"].as_str().or(who["full_name"].as_str()).or(who["username"].as_str());
+                    has(&me.get("/api/v1/users/me").await, json!({"id": shown["id"], "name": name.unwrap_or(email)}));
+                    let signed = who["username"].as_str().unwrap_or(email);
+                    assert_eq!(me.get("/protected").await["user"], signed);
+                    let reply = json_of(me.post("/chat", json!({"content": "hello"})).await, 200).await;
+                    assert_eq!(reply["username"], signed, "{path} {of}");
                     ids.push(text(&shown["id"]));
-                    assert_eq!(me.get("/protected").await["user"], who["username"].as_str().unwrap_or(email));
                 }
             }
             ids.dedup();
@@ -73,6 +77,25 @@ on_both_engines! {
         assert_eq!(lengths, [2, 4, 2]);
         let own = ann.get("/chat/history").await;
         assert_eq!((&own["messages"][0]["content"], &own["total"]), (&json!("by S0"), &json!(2)));
+    }
+
+    async fn what_is_sent_again_is_the_same(on: Asking) {
+        let ann = user(&on.service, "ann").await;
+        let ways = [("/api/chat", "message_id", 400), ("/chat", "id", 422), ("/chat/background", "task_id", 422)];
+        for (number, (path, id, refused)) in ways.into_iter().enumerate() {
+            let key = format!("key {number}");
+            let send = async |message: &str| {
+                let request = ann.request(Method::POST, path).header("idempotency-key", &key);
+                request.json(&json!({"message": message})).send().await.unwrap()
+            };
+            let first = json_of(send("hello").await, 200).await;
+            assert!(first[id].is_string(), "{first}");
+            on.fake.until_asked(number + 1).await;
+            assert_eq!(json_of(send("hello").await, 200).await[id], first[id], "{path}");
+            assert!(json_of(send("another").await, refused).await["detail"] != Value::Null, "{path}");
+        }
+        assert_eq!(ann.get("/api/v1/sessions").await.as_array().unwrap().len(), ways.len());
+        assert_eq!(on.fake.asked().len(), ways.len(), "each is asked for once");
     }
 
     async fn who_is_disabled_is_out_everywhere(service: Service) {

@@ -9,10 +9,12 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use store::Position;
+use tests::app::Options;
 use tests::fake_provider::Script;
 use tests::stage::{Play, Stage};
-use tests::{Service, TestApp, on_both_engines};
+use tests::{FakeProvider, Persona, Service, TestApp, on_both_engines};
 
+use super::s4::ended;
 use super::{Asking, Client, PASSWORD, has_all, is_moment, json_of, post, text, user};
 
 const DAY: i64 = 86_400;
@@ -193,15 +195,36 @@ on_both_engines! {
         assert_eq!((limited.status().as_u16(), &limited.headers()["retry-after"]), (429, &"60".parse().unwrap()));
     }
 
-    async fn s4_a_result_is_there_for_good(app: TestApp) {
+    async fn s4_a_result_is_there_for_good(stage: Stage) {
+        let fake = FakeProvider::start().await;
+        let app = TestApp::start(stage, Options::asking(&fake)).await;
         let ann = app.user("ann").await;
-        let body = json!({"message": "hello"});
+        let body = json!({"message": "hello", "model": "fake/one"});
         let task = ann.request(Method::POST, "/chat/background").json(&body).send().await.unwrap();
-        let task = text(&json_of(task, 200).await["task_id"]);
-        app.clock.advance(2 * DAY);
-        let ann = app.sign_in("ann@example.com").await;
-        let task = ann.request(Method::GET, &format!("/chat/tasks/{task}")).send().await.unwrap();
-        let task = json_of(task, 200).await;
-        assert_eq!((&task["status"], &task["result"]["message"]), (&json!("completed"), &json!("Hello! How can I help you today?")));
+        let path = format!("/chat/tasks/{}", text(&json_of(task, 200).await["task_id"]));
+        let look = async |who: &Persona<'_>| json_of(who.request(Method::GET, &path).send().await.unwrap(), 200).await;
+        app.until(async || look(&ann).await["status"] == "completed").await;
+        let told = look(&ann).await;
+        assert_eq!(told["result"]["message"], "You said: hello");
+        for time in [3_601, 2 * DAY] {
+            app.clock.advance(time);
+            assert_eq!(look(&app.sign_in("ann@example.com").await).await, told);
+        }
+    }
+
+    async fn s4_a_result_outlives_the_process(on: Asking) {
+        let Asking { mut service, fake } = on;
+        let (token, path, told) = {
+            let ann = user(&service, "ann").await;
+            fake.then(Script::says(&["It is ", "done."]));
+            let task = json_of(ann.post("/chat/background", json!({"message": "hello"})).await, 200).await;
+            let told = ended(&ann, &task).await;
+            (ann.token, format!("/chat/tasks/{}", text(&task["task_id"])), told)
+        };
+        assert_eq!((&told["status"], &told["result"]["message"]), (&json!("completed"), &json!("It is done.")));
+        service.node.kill().await;
+        service.node = service.binary.start().await;
+        assert_eq!(Client { service: &service, token }.get(&path).await, told);
+        assert_eq!(fake.asked().len(), 1, "nobody is asked again");
     }
 }
