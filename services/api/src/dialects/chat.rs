@@ -8,7 +8,7 @@ use super::Dialect;
 use super::{s0, s4};
 use crate::app::App;
 use crate::extract::{Body, Caller, IdempotencyKey};
-use crate::problem::{FieldError, MISSING, Problem};
+use crate::problem::{MISSING, Problem};
 use crate::routes::Sockets;
 
 #[derive(Deserialize)]
@@ -32,11 +32,7 @@ pub(crate) async fn chat(
             let answer = s4::chat(&app, &caller, key, &sockets, s4).await;
             Ok(answer.map_or_else(|problem| Dialect::S4.refuse(problem), IntoResponse::into_response))
         }
-        (Some(_), Some(_)) => Err(invalid("body", "must have content or message, and not both")),
-        (None, None) => Err(invalid("content", MISSING)),
+        (Some(_), Some(_)) => Err(Problem::invalid("body", "must have content or message, and not both")),
+        (None, None) => Err(Problem::invalid("content", MISSING)),
     }
-}
-
-fn invalid(field: &'static str, message: &str) -> Problem {
-    Problem::Invalid(vec![FieldError { field, message: message.to_owned() }])
 }

@@ -9,7 +9,7 @@ use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 
 /// How long a client may take to send a body.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -71,7 +71,7 @@ pub(crate) fn unfit(error: &serde_json::Error) -> Problem {
                 || format!("a field has the wrong type, at line {} column {}", error.line(), error.column()),
                 |name| format!("the field {name} is missing"),
             );
-            Problem::Invalid(vec![FieldError { field: "body", message }])
+            Problem::invalid("body", message)
         }
         Category::Io | Category::Syntax | Category::Eof => Problem::BadJson,
     }

@@ -5,7 +5,7 @@ use axum::http::header;
 use serde::de::DeserializeOwned;
 
 use super::body::{Body, is_json, read};
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 
 #[derive(Debug)]
 pub(crate) struct Form<T>(pub(crate) T);
@@ -30,7 +30,7 @@ fn is_form(request: &Request) -> bool {
 }
 
 fn unfit(message: &str) -> Problem {
-    Problem::Invalid(vec![FieldError { field: "body", message: message.to_owned() }])
+    Problem::invalid("body", message)
 }
 
 /// Either of the two.

@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 
 /// The name, where one was given.
 #[derive(Debug)]
@@ -26,10 +26,7 @@ impl IdempotencyKey {
     pub(crate) fn of(field: &'static str, name: Option<&str>) -> Result<Self, Problem> {
         let is_fit =
             |name: &&str| (1..=LONGEST).contains(&name.len()) && name.bytes().all(|b| (b' '..=b'~').contains(&b));
-        let invalid = || {
-            let message = format!("must have from 1 to {LONGEST} characters of ASCII");
-            Problem::Invalid(vec![FieldError { field, message }])
-        };
+        let invalid = || Problem::invalid(field, format!("must have from 1 to {LONGEST} characters of ASCII"));
         name.filter(is_fit).map(|name| Self(Some(name.to_owned()))).ok_or_else(invalid)
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::commands::Earlier;
-use crate::problem::{FieldError, MISSING, Problem, ReplyProblem};
+use crate::problem::{MISSING, Problem, ReplyProblem};
 
 /// What is not named here changes nothing that could be seen, and is passed over.
 #[derive(Deserialize)]
@@ -101,26 +101,27 @@ impl CompletionRequest {
     }
 
     pub(super) fn model(&self) -> Result<&str, Problem> {
-        self.model.as_deref().ok_or_else(|| invalid("model", MISSING))
+        self.model.as_deref().ok_or_else(|| Problem::invalid("model", MISSING))
     }
 
     /// Where a conversation goes on that is kept here, what is sent once more of it is not looked at.
     pub(super) fn told(self, goes_on: bool) -> Result<Told, Problem> {
-        let mut messages = self.messages.ok_or_else(|| invalid("messages", MISSING))?;
+        let mut messages = self.messages.ok_or_else(|| Problem::invalid("messages", MISSING))?;
         let last = messages.iter().rposition(|message| message.role == "user");
-        let last = last.ok_or_else(|| invalid("messages", "must have one of the user"))?;
+        let last = last.ok_or_else(|| Problem::invalid("messages", "must have one of the user"))?;
         if messages.iter().skip(last + 1).any(|message| !message.is_the_systems()) {
-            return Err(invalid("messages", "must end with the user's"));
+            return Err(Problem::invalid("messages", "must end with the user's"));
         }
-        let last = messages.remove(last).text().map_err(|why| invalid("messages", &format!("the last one {why}")))?;
+        let last =
+            messages.remove(last).text().map_err(|why| Problem::invalid("messages", format!("the last one {why}")))?;
         if goes_on {
             return Ok(Told { earlier: Vec::new(), last });
         }
         if messages.len() >= MOST_MESSAGES {
-            return Err(invalid("messages", &format!("must be at most {MOST_MESSAGES}")));
+            return Err(Problem::invalid("messages", format!("must be at most {MOST_MESSAGES}")));
         }
         let earlier = messages.into_iter().enumerate().map(|(index, message)| {
-            message.earlier().map_err(|why| invalid("messages", &format!("number {} {why}", index + 1)))
+            message.earlier().map_err(|why| Problem::invalid("messages", format!("number {} {why}", index + 1)))
         });
         let earlier: Vec<Option<Earlier>> = earlier.collect::<Result<_, _>>()?;
         Ok(Told { earlier: earlier.into_iter().flatten().collect(), last })
@@ -160,8 +161,4 @@ impl Message {
         let texts: Option<Vec<_>> = parts.into_iter().map(|part| part.text.or(part.refusal)).collect();
         texts.map(|texts| texts.join("\n")).ok_or_else(|| "must be text alone".to_owned())
     }
-}
-
-fn invalid(field: &'static str, message: &str) -> Problem {
-    Problem::Invalid(vec![FieldError { field, message: message.to_owned() }])
 }

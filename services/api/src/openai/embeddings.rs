@@ -17,7 +17,7 @@ use store::fresh_id;
 use crate::app::App;
 use crate::extract::{Body, Caller};
 use crate::limits::{Asks, go_on};
-use crate::problem::{EmbeddingProblem, FieldError, MISSING, Problem, ReplyProblem};
+use crate::problem::{EmbeddingProblem, MISSING, Problem, ReplyProblem};
 
 #[derive(Deserialize)]
 pub(crate) struct EmbeddingsRequest {
@@ -95,14 +95,14 @@ struct Asked {
 
 impl EmbeddingsRequest {
     fn parse(self, app: &App) -> Result<Asked, Problem> {
-        let name = self.model.ok_or_else(|| invalid("model", MISSING))?;
+        let name = self.model.ok_or_else(|| Problem::invalid("model", MISSING))?;
         let reader = Reader::named(app, &name).ok_or_else(|| unknown(app))?;
         let format = match self.encoding_format.as_deref() {
             None | Some("float") => Format::Float,
             Some("base64") => Format::Base64,
-            Some(_) => return Err(invalid("encoding_format", "must be float or base64")),
+            Some(_) => return Err(Problem::invalid("encoding_format", "must be float or base64")),
         };
-        let texts = texts(self.input.ok_or_else(|| invalid("input", MISSING))?)?;
+        let texts = texts(self.input.ok_or_else(|| Problem::invalid("input", MISSING))?)?;
         Ok(Asked { reader, texts, format, dimensions: self.dimensions })
     }
 }
@@ -116,13 +116,13 @@ fn unknown(app: &App) -> Problem {
 fn texts(input: Value) -> Result<Vec<String>, Problem> {
     let list = match input {
         Value::Array(list) if (1..=MOST).contains(&list.len()) => list,
-        Value::Array(_) => return Err(invalid("input", &format!("must have from 1 to {MOST} texts"))),
+        Value::Array(_) => return Err(Problem::invalid("input", format!("must have from 1 to {MOST} texts"))),
         one @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => vec![one],
     };
     let text = |value: Value| match value.as_str() {
-        Some("") => Err(invalid("input", "must not be empty")),
+        Some("") => Err(Problem::invalid("input", "must not be empty")),
         Some(text) => Ok(text.to_owned()),
-        None => Err(invalid("input", "must be a text or a list of texts")),
+        None => Err(Problem::invalid("input", "must be a text or a list of texts")),
     };
     list.into_iter().map(text).collect()
 }
@@ -154,7 +154,7 @@ pub(crate) async fn create(
 /// A model has the dimension that it has.
 fn fits(asked: Option<usize>, given: usize) -> Result<(), Problem> {
     match asked {
-        Some(asked) if asked != given => Err(invalid("dimensions", &format!("must be {given} for this model"))),
+        Some(asked) if asked != given => Err(Problem::invalid("dimensions", format!("must be {given} for this model"))),
         Some(_) | None => Ok(()),
     }
 }
@@ -176,7 +176,7 @@ async fn built_in(texts: Vec<String>) -> Result<Vec<Vec<f32>>, Problem> {
     let reading = move || texts.iter().map(|text| embeddings::embed(text)).collect::<Vec<_>>();
     let read = tokio::task::spawn_blocking(reading).await.map_err(|_| Problem::Internal("texts were not read"))?;
     let vectors = read.into_iter().enumerate().map(|(index, vector)| {
-        vector.ok_or_else(|| invalid("input", &format!("number {} must have a word", index + 1)))
+        vector.ok_or_else(|| Problem::invalid("input", format!("number {} must have a word", index + 1)))
     });
     vectors.collect()
 }
@@ -229,8 +229,4 @@ fn failed(unembedded: Unembedded) -> Problem {
         (Unembedded::Failed(_), _) => EmbeddingProblem::TextsFailed,
     }
     .into()
-}
-
-fn invalid(field: &'static str, message: &str) -> Problem {
-    Problem::Invalid(vec![FieldError { field, message: message.to_owned() }])
 }

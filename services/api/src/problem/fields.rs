@@ -7,6 +7,13 @@ use super::{FieldError, Problem};
 /// What is said of a field that has to be there.
 pub(crate) const MISSING: &str = "field required";
 
+impl Problem {
+    /// One field that is not valid.
+    pub(crate) fn invalid(field: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError { field, message: message.into() }])
+    }
+}
+
 /// Collects what is wrong with a body's fields, so that a client hears of all at once.
 #[derive(Debug, Default)]
 pub(crate) struct Fields(Vec<FieldError>);

@@ -18,7 +18,7 @@ use super::shown::ShownSession;
 use crate::app::App;
 use crate::commands::{Answerer, AskAgain, BranchError, ChooseBranch, IfLeaf, RequestKey};
 use crate::extract::{Body, Caller, IdempotencyKey};
-use crate::problem::{FieldError, Fields, Problem, ReplyProblem, SessionProblem};
+use crate::problem::{Fields, Problem, ReplyProblem, SessionProblem};
 
 /// What a post says of its place.
 pub(super) struct Place<'a> {
@@ -54,11 +54,11 @@ impl Place<'_> {
                     return Err(ReplyProblem::NoSuchMessage.into());
                 }
                 if row.answers.is_some() {
-                    return Err(invalid("edit_of", "must not be a reply: that is asked for again"));
+                    return Err(Problem::invalid("edit_of", "must not be a reply: that is asked for again"));
                 }
                 Ok((Some(row.conversation), row.parent.map_or(After::Nothing, After::Message)))
             }
-            (Some(_), Some(_)) => Err(invalid("parent_id", "does not go together with edit_of")),
+            (Some(_), Some(_)) => Err(Problem::invalid("parent_id", "does not go together with edit_of")),
         }
     }
 }
@@ -69,10 +69,6 @@ async fn posted(app: &App, id: MessageId) -> Result<Option<(Option<ConversationI
         Message::Posted { conversation, after, .. } => Some((Some(conversation), after)),
         Message::Unknown | Message::Awaited { .. } | Message::Replied { .. } | Message::Deleted => None,
     })
-}
-
-fn invalid(field: &'static str, message: &str) -> Problem {
-    Problem::Invalid(vec![FieldError { field, message: message.to_owned() }])
 }
 
 pub(super) fn if_leaf(app: &App, leaf: &str) -> Result<IfLeaf, Problem> {

@@ -15,7 +15,7 @@ use super::shown::ShownMessage;
 use crate::app::App;
 use crate::commands::{Answer, ClearHistory};
 use crate::extract::{Body, Caller, IdempotencyKey, Parameters};
-use crate::problem::{FieldError, Problem, ReplyProblem};
+use crate::problem::{Problem, ReplyProblem};
 
 pub(super) async fn post(
     State(app): State<App>,
@@ -67,17 +67,15 @@ const LARGEST_PAGE: u32 = 1_000;
 
 impl HistoryParameters {
     fn query(self, owner: UserId) -> Result<HistoryQuery, Problem> {
-        let invalid =
-            |field, message: &str| Err(Problem::Invalid(vec![FieldError { field, message: message.to_owned() }]));
         let cursor = match (self.before, self.after) {
             (None, None) => Cursor::Newest,
             (Some(before), None) => Cursor::Before(Position::new(before)),
             (None, Some(after)) => Cursor::After(Position::new(after)),
-            (Some(_), Some(_)) => return invalid("after", "does not go together with before"),
+            (Some(_), Some(_)) => return Err(Problem::invalid("after", "does not go together with before")),
         };
         let limit = self.limit.unwrap_or(DEFAULT_PAGE);
         if !(1..=LARGEST_PAGE).contains(&limit) {
-            return invalid("limit", "must be from 1 to 1000");
+            return Err(Problem::invalid("limit", "must be from 1 to 1000"));
         }
         let conversation = self.session_id.as_deref().map(parse_session).transpose()?;
         let scope = conversation.map_or(Scope::All, Scope::Conversation);

@@ -13,7 +13,7 @@ use super::replies::parse;
 use crate::app::App;
 use crate::commands::ChangeMessage;
 use crate::extract::{Body, Caller};
-use crate::problem::{EmbeddingProblem, FieldError, Fields, Problem};
+use crate::problem::{EmbeddingProblem, Fields, Problem};
 
 #[derive(Deserialize)]
 pub(super) struct EmbeddingRequest {
@@ -60,7 +60,7 @@ fn not_ours(app: &App, model: &EmbeddingModel) -> Result<(), Problem> {
     } else {
         return Ok(());
     };
-    Err(Problem::Invalid(vec![FieldError { field: "model", message: message.to_owned() }]))
+    Err(Problem::invalid("model", message))
 }
 
 /// Whether the caller's vectors of a model have so many numbers, or there are none.

@@ -16,7 +16,7 @@ use super::posting::parse_session;
 use crate::app::App;
 use crate::commands::Note;
 use crate::extract::{Caller, Parameters};
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 use form::Form;
 use walk::Walk;
 
@@ -30,10 +30,7 @@ impl ExportParameters {
         match self.format.as_deref() {
             None | Some("json") => Ok(Form::Json),
             Some("markdown") => Ok(Form::Markdown),
-            Some(_) => {
-                let message = "must be json or markdown".to_owned();
-                Err(Problem::Invalid(vec![FieldError { field: "format", message }]))
-            }
+            Some(_) => Err(Problem::invalid("format", "must be json or markdown")),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::caller::Caller;
 use crate::commands::{CreateKey, KeyChange, RevokeKey, RotateKey};
 use crate::extract::Body;
-use crate::problem::{FieldError, Fields, Problem};
+use crate::problem::{Fields, Problem};
 use crate::time::Time;
 use crate::tokens::KeySecret;
 
@@ -73,10 +73,10 @@ impl KeyRequest {
         let scopes = fields.take("scopes", scopes.unwrap_or_else(|| Ok(BTreeSet::from(USUAL))));
         let (Some(name), Some(scopes)) = (name, scopes) else { return Err(fields.into_problem()) };
         if self.expires_in_days.is_some_and(|days| !(1..=LONGEST_DAYS).contains(&days)) {
-            return Err(invalid("expires_in_days", "must be from 1 to 3650"));
+            return Err(Problem::invalid("expires_in_days", "must be from 1 to 3650"));
         }
         if scopes.is_empty() {
-            return Err(invalid("scopes", "must not be empty"));
+            return Err(Problem::invalid("scopes", "must not be empty"));
         }
         // No key makes a mightier one.
         if !caller.scopes.include_all(&scopes) {
@@ -84,10 +84,6 @@ impl KeyRequest {
         }
         Ok((name, scopes))
     }
-}
-
-fn invalid(field: &'static str, message: &str) -> Problem {
-    Problem::Invalid(vec![FieldError { field, message: message.to_owned() }])
 }
 
 fn fresh_secret() -> Result<KeySecret, Problem> {
@@ -163,7 +159,7 @@ pub(super) async fn rotate(
     let id: ApiKeyId = id.parse().map_err(|_| Problem::NoSuchKey)?;
     let overlap_seconds = request.and_then(|Body(request)| request.overlap_seconds).unwrap_or(USUAL_OVERLAP);
     if overlap_seconds > LONGEST_OVERLAP {
-        return Err(invalid("overlap_seconds", "must be from 0 to 604800"));
+        return Err(Problem::invalid("overlap_seconds", "must be from 0 to 604800"));
     }
     let secret = fresh_secret()?;
     let command = RotateKey { id, by: caller.user, digest: secret.digest(), overlap_seconds, within: caller.scopes };

@@ -7,7 +7,7 @@ use projections::rate_limit::{self, Minute, Subject, minute_of};
 use serde::{Deserialize, Serialize};
 
 use super::positioned::{MinPosition, Seen};
-use super::usage::{invalid, note, whose};
+use super::usage::{note, whose};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::extract::Parameters;
@@ -129,10 +129,10 @@ impl Among {
         let until = until.unwrap_or(now);
         let since = since.unwrap_or(until.plus_seconds(-USUAL_SECONDS));
         if since > until {
-            return Err(invalid("since", "must not be after until"));
+            return Err(Problem::invalid("since", "must not be after until"));
         }
         if since < until.plus_seconds(-MOST_SECONDS) {
-            return Err(invalid("since", "must be at most 7 days before until"));
+            return Err(Problem::invalid("since", "must be at most 7 days before until"));
         }
         Ok(Self { since, until, last: minute_of(last) })
     }

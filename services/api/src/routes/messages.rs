@@ -20,7 +20,7 @@ use super::{replies, replying};
 use crate::app::App;
 use crate::commands::{Answerer, ChangeMessage, ChangeMessageError, PostMessage, RequestKey, Room, TurnIds};
 use crate::extract::{Body, Caller, IdempotencyKey, Parameters};
-use crate::problem::{FieldError, Fields, Problem, ReplyProblem};
+use crate::problem::{Fields, Problem, ReplyProblem};
 
 #[derive(Deserialize)]
 pub(super) struct ListParameters {
@@ -37,13 +37,9 @@ impl ListParameters {
             (None, None) => Ok(Cursor::Newest),
             (Some(before), None) => Ok(Cursor::Before(Position::new(before))),
             (None, Some(after)) => Ok(Cursor::After(Position::new(after))),
-            (Some(_), Some(_)) => Err(invalid("after", "does not go together with before")),
+            (Some(_), Some(_)) => Err(Problem::invalid("after", "does not go together with before")),
         }
     }
-}
-
-fn invalid(field: &'static str, message: &str) -> Problem {
-    Problem::Invalid(vec![FieldError { field, message: message.to_owned() }])
 }
 
 /// The messages of one conversation, newest first: those of the branch that was chosen, or of all.
@@ -59,7 +55,7 @@ pub(super) async fn list(
     let scope = match asked.branch.as_deref() {
         None | Some("chosen") => Scope::Branch(conversation),
         Some("all") => Scope::Conversation(conversation),
-        Some(_) => return Err(invalid("branch", "must be chosen or all")),
+        Some(_) => return Err(Problem::invalid("branch", "must be chosen or all")),
     };
     let mut fields = Fields::default();
     let limit = pages::limit(&mut fields, asked.limit).ok_or_else(|| fields.into_problem())?;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use store::{Position, ReadModel, StoreError};
 
 use crate::app::App;
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 
 pub(crate) const EVENT_POSITION: HeaderName = HeaderName::from_static("x-event-position");
 const MIN_POSITION: HeaderName = HeaderName::from_static("x-min-position");
@@ -105,10 +105,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MinPosition {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let Some(header) = parts.headers.get(&MIN_POSITION) else { return Ok(Self(Position::START)) };
         let position = header.to_str().ok().and_then(|text| text.parse().ok()).filter(|position| *position >= 0);
-        let invalid = || {
-            let message = "must be a position, as X-Event-Position gives it".to_owned();
-            Problem::Invalid(vec![FieldError { field: "X-Min-Position", message }])
-        };
+        let invalid = || Problem::invalid("X-Min-Position", "must be a position, as X-Event-Position gives it");
         position.map(|position| Self(Position::new(position))).ok_or_else(invalid)
     }
 }

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::commands::{Answer, AskAgain, AskAgainError, StopReply};
 use crate::extract::{Body, Caller, IdempotencyKey, Parameters};
 use crate::limits::go_on;
-use crate::problem::{FieldError, Problem, ReplyProblem, SessionProblem};
+use crate::problem::{Problem, ReplyProblem, SessionProblem};
 use crate::reckoning;
 use crate::time::Time;
 
@@ -181,8 +181,7 @@ pub(super) async fn tasks(
 ) -> Result<Seen<Tasks>, Problem> {
     let limit = paged.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=LARGEST_PAGE).contains(&limit) {
-        let message = format!("must be from 1 to {LARGEST_PAGE}");
-        return Err(Problem::Invalid(vec![FieldError { field: "limit", message }]));
+        return Err(Problem::invalid("limit", format!("must be from 1 to {LARGEST_PAGE}")));
     }
     let lag = least.await_in(&app, &app.read_models.history, caller.user).await?;
     let before = Position::new(paged.before.unwrap_or(i64::MAX));

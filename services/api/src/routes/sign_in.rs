@@ -21,7 +21,7 @@ use crate::commands::{
     self, ChangeUser, Note, Refresh, RefreshError, Refreshed, SignIn, SignInError, SignOut, SignedIn, SignedOut,
 };
 use crate::extract::{Body, Context};
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 use crate::tokens::{Bearer, RefreshToken};
 
 /// A user name does where an email does, under either field's name.
@@ -100,7 +100,7 @@ fn access_token(app: &App, bearer: Bearer, at: domain::Timestamp) -> Result<Stri
 }
 
 fn nameless() -> Problem {
-    Problem::Invalid(vec![FieldError { field: "email", message: "the field email is missing".to_owned() }])
+    Problem::invalid("email", "the field email is missing")
 }
 
 /// Both tokens, the refresh token as a cookie, too.

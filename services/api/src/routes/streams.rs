@@ -18,7 +18,7 @@ use super::{Sockets, replying};
 use crate::app::App;
 use crate::commands::Answer;
 use crate::extract::{Body, Caller, IdempotencyKey, Parameters};
-use crate::problem::{FieldError, Problem, ReplyProblem};
+use crate::problem::{Problem, ReplyProblem};
 
 /// `POST /api/v1/chat/stream`.
 pub(crate) async fn post(
@@ -70,7 +70,7 @@ pub(super) async fn resume(
 }
 
 fn no_number() -> Problem {
-    Problem::Invalid(vec![FieldError { field: "Last-Event-ID", message: "must be an id of this stream".to_owned() }])
+    Problem::invalid("Last-Event-ID", "must be an id of this stream")
 }
 
 const HEADERS: [(HeaderName, HeaderValue); 3] = [

@@ -75,7 +75,7 @@ pub(super) async fn show(
     let lag = least.await_in(&app, model, caller.user).await?;
     let rows = usage::days(model.db(), user, among, MOST_ROWS + 1).await?;
     if u32::try_from(rows.len()).is_ok_and(|rows| rows > MOST_ROWS) {
-        return Err(invalid("since", "there is too much for one answer: ask for fewer days"));
+        return Err(Problem::invalid("since", "there is too much for one answer: ask for fewer days"));
     }
     // A key's are shown to who shows it.
     let key = caller.metadata.key.filter(|_| user == caller.user);
@@ -97,10 +97,10 @@ impl UsageParameters {
         };
         let since = since.unwrap_or(until - (USUAL_DAYS - 1));
         if since > until {
-            return Err(invalid("since", "must not be after until"));
+            return Err(Problem::invalid("since", "must not be after until"));
         }
         if until - since >= MOST_DAYS {
-            return Err(invalid("since", "must be at most 365 days before until"));
+            return Err(Problem::invalid("since", "must be at most 365 days before until"));
         }
         Ok(Days { first: since, last: until })
     }
@@ -108,10 +108,6 @@ impl UsageParameters {
 
 fn no_day(field: &'static str) -> FieldError {
     FieldError { field, message: "must be a day like 2026-01-31".to_owned() }
-}
-
-pub(super) fn invalid(field: &'static str, message: &str) -> Problem {
-    Problem::Invalid(vec![FieldError { field, message: message.to_owned() }])
 }
 
 /// Who is no administrator learns nothing of whom there is.

@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::commands::{AddAttachment, Added, AttachError, RequestKey};
 use crate::extract::{Caller, IdempotencyKey};
 use crate::files::{Storing, StoringError};
-use crate::problem::{FieldError, FileProblem, Problem, ReplyProblem, SessionProblem};
+use crate::problem::{FileProblem, Problem, ReplyProblem, SessionProblem};
 use crate::routes::positioned::{Done, MinPosition};
 use crate::routes::{replies, replying};
 
@@ -242,5 +242,5 @@ fn file_name(field: &Field<'_>) -> Result<FileName, Problem> {
 }
 
 fn invalid(message: &str) -> Problem {
-    Problem::Invalid(vec![FieldError { field: FILE, message: message.to_owned() }])
+    Problem::invalid(FILE, message)
 }

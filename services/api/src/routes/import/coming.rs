@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::commands::{Import, ImportStep, RequestKey};
 use crate::extract::{Caller, IdempotencyKey};
 use crate::portable::{Steps, Unfit};
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 
 /// How many steps, of how many bytes of text, are written at once: others write, too.
 const STEPS: usize = 256;
@@ -114,10 +114,7 @@ impl<'a> Coming<'a> {
     /// What the client is told, where some conversations came in before.
     pub(super) fn problem(&self, refused: Refused) -> Problem {
         let stored = self.imported.sessions;
-        let with = |what: String| {
-            let message = format!("{what}; {stored} came in before it");
-            Problem::Invalid(vec![FieldError { field: "sessions", message }])
-        };
+        let with = |what: String| Problem::invalid("sessions", format!("{what}; {stored} came in before it"));
         match refused {
             Refused::Unfit(Unfit { message: Some(number), why }) => {
                 with(format!("in session {}, message {number}: {why}", stored + 1))

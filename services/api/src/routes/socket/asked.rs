@@ -4,7 +4,7 @@ use domain::ids::MessageId;
 use serde::Deserialize;
 
 use crate::extract::{IdempotencyKey, unfit};
-use crate::problem::{FieldError, Problem, ReplyProblem};
+use crate::problem::{Problem, ReplyProblem};
 use crate::routes::posting::PostRequest;
 
 pub(super) enum Asked {
@@ -37,7 +37,7 @@ impl Asked {
             }
             Some("stop") => Ok(Self::Stop(envelope.reply()?)),
             Some("resume") => Ok(Self::Resume { id: envelope.reply()?, after: envelope.after.unwrap_or(0) }),
-            Some(_) => Err(invalid("type", "must be message, stop or resume, or be left out")),
+            Some(_) => Err(Problem::invalid("type", "must be message, stop or resume, or be left out")),
         }
     }
 
@@ -60,15 +60,11 @@ impl Asked {
 
 impl Envelope {
     fn reply(&self) -> Result<MessageId, Problem> {
-        let id = self.id.as_deref().ok_or_else(|| invalid("id", "must be the id of a reply"))?;
+        let id = self.id.as_deref().ok_or_else(|| Problem::invalid("id", "must be the id of a reply"))?;
         id.parse().map_err(|_| ReplyProblem::NoSuchMessage.into())
     }
 }
 
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
     serde_json::from_str(text).map_err(|error| unfit(&error))
-}
-
-pub(super) fn invalid(field: &'static str, message: &str) -> Problem {
-    Problem::Invalid(vec![FieldError { field, message: message.to_owned() }])
 }

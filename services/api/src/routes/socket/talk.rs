@@ -10,7 +10,7 @@ use futures::future::{BoxFuture, OptionFuture};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::asked::{Asked, invalid};
+use super::asked::Asked;
 use super::close::Close;
 use super::running::Running;
 use crate::app::App;
@@ -98,7 +98,7 @@ impl Talk {
     fn take(&mut self, message: Message) -> Option<Value> {
         let asked = match message {
             Message::Text(text) => Asked::parse(&text),
-            Message::Binary(_) => Err(invalid("frame", "must be text")),
+            Message::Binary(_) => Err(Problem::invalid("frame", "must be text")),
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) => return None,
         };
         match asked {
