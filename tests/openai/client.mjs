@@ -67,6 +67,17 @@ assert.deepEqual(floats.data.map(({ embedding, index }) => [embedding.length, in
 const bits = ({ data }) => data.map(({ embedding }) => [...new Float32Array(embedding)]);
 assert.deepEqual(bits(decoded), bits(floats));
 
+// A page may send what this client sends: a browser asks beforehand.
+const sent = [];
+const seen = new OpenAI({ fetch: (url, init) => (sent.push([url, [...new Headers(init.headers).keys()]]), fetch(url, init)) });
+await seen.chat.completions.create({ model, messages }, { headers: { "OpenAI-Organization": "org-1" } });
+const [[url, headersSent]] = sent;
+assert(headersSent.includes("x-stainless-lang") && headersSent.includes("openai-organization"), headersSent);
+const asks = { Origin: "https://app.example", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": headersSent.join() };
+const told = await fetch(url, { method: "OPTIONS", headers: asks });
+assert.deepEqual([told.status, told.headers.get("access-control-allow-origin")], [204, "https://app.example"]);
+assert.deepEqual(told.headers.get("access-control-allow-headers").split(","), headersSent);
+
 // Refusals.
 const unknown = await refused(OpenAI.NotFoundError, "model_not_found", () => client.models.retrieve("gemini/none"));
 assert.deepEqual([unknown.status, unknown.type, unknown.param], [404, "invalid_request_error", "model"]);

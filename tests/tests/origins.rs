@@ -3,6 +3,7 @@
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
+use serde_json::Value;
 use tests::app::Options;
 use tests::{Stage, TestApp, on_both_engines};
 
@@ -22,9 +23,12 @@ async fn from(app: &TestApp, origin: &str, method: Method, path: &str) -> Respon
 async fn preflight(app: &TestApp, origin: &str) -> HeaderMap {
     let request = app.request(Method::OPTIONS, "/api/v1/chat").header("origin", origin);
     let request = request.header("access-control-request-method", "POST");
-    let answer =
-        request.header("access-control-request-headers", "authorization, idempotency-key").send().await.unwrap();
+    let answer = request.header("access-control-request-headers", "authorization,x-of-its-own").send().await.unwrap();
     answer.headers().clone()
+}
+
+fn names(headers: &HeaderMap, name: &str) -> Vec<String> {
+    headers[name].to_str().unwrap().split(',').map(|name| name.trim().to_owned()).collect()
 }
 
 fn allowed(headers: &HeaderMap) -> Option<&str> {
@@ -44,17 +48,37 @@ on_both_engines! {
             let answer = from(&app, APP, Method::GET, path).await;
             assert_eq!(allowed(answer.headers()), Some(APP), "{path}");
             assert!(answer.headers().get_all("vary").iter().any(|vary| vary.to_str().unwrap().contains("origin")));
-            let exposed = answer.headers()["access-control-expose-headers"].to_str().unwrap();
-            assert!(exposed.contains("x-event-position") && exposed.contains("retry-after"), "{exposed}");
+            let exposed = names(answer.headers(), "access-control-expose-headers");
+            for name in ["x-event-position", "retry-after", "content-range", "accept-ranges"] {
+                assert!(exposed.iter().any(|exposed| exposed == name), "{exposed:?}");
+            }
             assert!(answer.headers().get("access-control-allow-credentials").is_none());
             assert_eq!(answer.headers()["x-frame-options"], "DENY");
         }
         assert_eq!(allowed(from(&app, OTHER, Method::GET, "/live").await.headers()), None);
         let may = preflight(&app, "http://127.0.0.1:3000").await;
         assert_eq!(allowed(&may), Some("http://127.0.0.1:3000"));
-        assert!(may["access-control-allow-headers"].to_str().unwrap().contains("idempotency-key"));
-        assert!(may["access-control-allow-methods"].to_str().unwrap().contains("PATCH"));
-        assert_eq!(allowed(&preflight(&app, OTHER).await), None);
+        assert_eq!(names(&may, "access-control-allow-headers"), ["authorization", "x-of-its-own"]);
+        assert!(names(&may, "access-control-allow-methods").contains(&"PATCH".to_owned()));
+        assert!(!preflight(&app, OTHER).await.keys().any(|name| name.as_str().starts_with("access-control")));
+    }
+
+    async fn who_asks_for_options_alone_is_answered_the_same_everywhere(stage: Stage) {
+        let named = allowing(stage, APP, true).await;
+        let unnamed = TestApp::start(Stage::sqlite().await, Options::default()).await;
+        for (name, value) in [("x-plain", "1"), ("origin", APP), ("access-control-request-method", "POST")] {
+            for path in ["/api/v1/chat", "/nowhere"] {
+                let ask = async |app: &TestApp| {
+                    let answer = app.request(Method::OPTIONS, path).header(name, value).send().await.unwrap();
+                    let allow = answer.headers().get("allow").cloned();
+                    let (status, body) = (answer.status(), answer.json::<Value>().await.unwrap());
+                    (status, allow, body["code"].clone())
+                };
+                let answer = ask(&named).await;
+                assert!(answer.0.is_client_error(), "{answer:?}");
+                assert_eq!(answer, ask(&unnamed).await, "{path} {name}");
+            }
+        }
     }
 
     async fn all_may_read_where_nothing_is_sent_along(stage: Stage) {

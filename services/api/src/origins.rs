@@ -1,10 +1,11 @@
 //! Whose pages may read what this service answers in a browser: its own, and those that it is told of.
 
 use std::str::FromStr;
-use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, Method, header};
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 
 /// Other sites (`ALLOWED_ORIGINS`), and whether a browser may send along what it keeps for this one (`ALLOW_CREDENTIALS`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,37 +27,13 @@ enum Allowed {
 pub struct NotOrigins;
 
 /// What a page may read of an answer, besides what it may anyway.
-const EXPOSED: [HeaderName; 11] = [
-    header::CONTENT_DISPOSITION,
-    header::ETAG,
-    header::LINK,
-    header::LOCATION,
-    header::RETRY_AFTER,
-    HeaderName::from_static("ratelimit"),
-    HeaderName::from_static("ratelimit-policy"),
-    HeaderName::from_static("x-event-position"),
-    HeaderName::from_static("x-projection-lag"),
-    HeaderName::from_static("x-request-id"),
-    HeaderName::from_static("x-session-id"),
-];
-/// What it may send.
-const SENT: [HeaderName; 13] = [
-    header::ACCEPT,
-    header::AUTHORIZATION,
-    header::CONTENT_TYPE,
-    header::IF_MATCH,
-    header::IF_NONE_MATCH,
-    header::RANGE,
-    HeaderName::from_static("idempotency-key"),
-    HeaderName::from_static("last-event-id"),
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-min-position"),
-    HeaderName::from_static("x-refresh-token"),
-    HeaderName::from_static("x-request-id"),
-    HeaderName::from_static("x-session-id"),
-];
-/// How long a browser may remember that.
-const REMEMBERED: Duration = Duration::from_mins(10);
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "accept-ranges, allow, content-disposition, content-range, etag, link, location, ratelimit, ratelimit-policy, \
+     retry-after, www-authenticate, x-event-position, x-projection-lag, x-request-id, x-session-id",
+);
+const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
+/// For how many seconds a browser may remember what it was told.
+const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
 
 impl Origins {
     /// `None` where all of them would be allowed to.
@@ -70,18 +47,71 @@ impl Origins {
         self.with_credentials && matches!(&self.allowed, Allowed::These(these) if these.contains(origin))
     }
 
-    /// What browsers are told; nothing where no other site may read anything.
-    pub(crate) fn layer(&self) -> Option<CorsLayer> {
-        let origins = match &self.allowed {
-            Allowed::Own => return None,
-            Allowed::These(these) => AllowOrigin::list(these.clone()),
-            Allowed::All => AllowOrigin::any(),
+    /// What an answer to a page from there is marked with; nothing where it may read none.
+    fn mark(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) -> bool {
+        let marked = match &self.allowed {
+            Allowed::Own => return false,
+            Allowed::All => origin.map(|_| HeaderValue::from_static("*")),
+            Allowed::These(these) => {
+                headers.append(header::VARY, HeaderValue::from_static("origin"));
+                origin.filter(|origin| these.contains(origin)).cloned()
+            }
         };
-        let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-        let layer = CorsLayer::new().allow_origin(origins).allow_methods(methods).allow_headers(SENT);
-        Some(layer.expose_headers(EXPOSED).max_age(REMEMBERED).allow_credentials(self.with_credentials))
+        let Some(marked) = marked else { return false };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, marked);
+        if self.with_credentials {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        true
+    }
+
+    /// What a page may send, as it was asked for: clients add headers of their own, and whose page it is guards enough.
+    fn permit(&self, asked: &HeaderMap) -> Response {
+        let mut answer = StatusCode::NO_CONTENT.into_response();
+        if self.mark(asked.get(header::ORIGIN), answer.headers_mut()) {
+            let sent = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+            let sent = sent.map(|sent| (header::ACCESS_CONTROL_ALLOW_HEADERS, sent));
+            let methods = (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+            answer.headers_mut().extend(sent.into_iter().chain([methods, (header::ACCESS_CONTROL_MAX_AGE, REMEMBERED)]));
+        }
+        answer
     }
 }
+
+/// Tells browsers which pages may ask and read. What browsers ask before they do, no handler answers.
+pub(crate) async fn tell(State(origins): State<Origins>, request: Request, next: Next) -> Response {
+    if origins.allowed != Allowed::Own && is_preflight(&request) {
+        return origins.permit(request.headers());
+    }
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut answer = next.run(request).await;
+    if origins.mark(origin.as_ref(), answer.headers_mut()) {
+        answer.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+    answer
+}
+
+fn is_preflight(request: &Request) -> bool {
+    let has = |name: HeaderName| request.headers().contains_key(name);
+    request.method() == Method::OPTIONS && has(header::ORIGIN) && has(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Whether a page of another site made the browser ask. Who is no browser says nothing of pages.
+pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let same_host = |origin: &str| {
+        let host = origin.split_once("://").map(|(_, host)| host);
+        host.is_some() && host == text(header::HOST)
+    };
+    // What the browser says of the site is right behind any proxy; the host may have been rewritten on the way.
+    match (text(SITE), text(header::ORIGIN)) {
+        (Some(site), _) => !["same-origin", "none"].contains(&site),
+        (None, Some(origin)) => !same_host(origin),
+        (None, None) => false,
+    }
+}
+
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl FromStr for Origins {
     type Err = NotOrigins;

@@ -1,6 +1,6 @@
 //! Who may read the metrics.
 
-use api::{MetricsLogin, TrustedProxies};
+use api::{MetricsLogin, Origins, TrustedProxies};
 use reqwest::{Method, RequestBuilder, Response};
 use tests::app::Options;
 use tests::{Stage, TestApp, on_both_engines};
@@ -54,6 +54,18 @@ on_both_engines! {
         assert_eq!(status(app.request(Method::HEAD, "/metrics")).await, 200);
         for proxied in ["x-forwarded-for", "forwarded", "x-real-ip", "via"] {
             is_refused(ask(&app).header(proxied, "127.0.0.1")).await;
+        }
+    }
+
+    // A browser on this machine shows pages of anybody's.
+    async fn no_page_of_another_site_reads_them(stage: Stage) {
+        let origins: Origins = "https://app.example".parse().unwrap();
+        let app = TestApp::start(stage, Options { origins, ..Options::default() }).await;
+        let own = format!("http://{}", app.address());
+        assert_eq!(status(ask(&app).header("origin", own)).await, 200);
+        for page in ["https://app.example", "https://evil.example", "http://127.0.0.1:1", "null"] {
+            is_refused(ask(&app).header("origin", page)).await;
+            is_refused(ask(&app).header("origin", page).header("sec-fetch-site", "cross-site")).await;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tests::fake_provider::{Script, Step};
-use tests::{on_both_engines, servers};
+use tests::{Stage, on_both_engines, servers};
 use tokio::process::Command;
 
 use super::{KEY, Site};
@@ -35,7 +35,8 @@ on_both_engines! {
         run(&on, python).await;
     }
 
-    async fn the_javascript_client_works(on: Site) {
+    async fn the_javascript_client_works(stage: Stage) {
+        let on = Site::start(stage, &[("ALLOWED_ORIGINS", "https://app.example")]).await;
         let mut node = Command::new("node");
         node.arg(script("client.mjs")).env("OPENAI_CLIENT", servers::openai_for_node());
         run(&on, node).await;

@@ -2,6 +2,8 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
+use crate::origins::is_foreign;
+
 const NAME: &str = "refresh_token";
 const HEADER: &str = "x-refresh-token";
 
@@ -29,22 +31,9 @@ impl<'a> Sent<'a> {
         }
     }
 
-    /// Whether a page of another site made the browser send it. Who is no browser says nothing of pages.
+    /// Whether a page of another site made the browser send it.
     pub(super) fn is_foreign(&self, headers: &HeaderMap) -> bool {
-        let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let site = headers.get("sec-fetch-site").map(|site| site.to_str().unwrap_or_default());
-        let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
-        let same_host = |origin: &str| {
-            let host = origin.split_once("://").map(|(_, host)| host);
-            host.is_some() && host == text(header::HOST)
-        };
-        // What the browser says of the site is right behind any proxy; the host may have been rewritten on the way.
-        let foreign = match (site, origin) {
-            (Some(site), _) => !["same-origin", "none"].contains(&site),
-            (None, Some(origin)) => !same_host(origin),
-            (None, None) => false,
-        };
-        matches!(self, Self::Cookie(_)) && foreign
+        matches!(self, Self::Cookie(_)) && is_foreign(headers)
     }
 }
 

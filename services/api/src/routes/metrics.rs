@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::app::App;
 use crate::metrics::process::{self, Process};
 use crate::metrics::{Page, families};
+use crate::origins::is_foreign;
 use crate::problem::Problem;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -48,8 +49,12 @@ pub(super) async fn show(State(app): State<App>, parts: Parts) -> Response {
     ([(header::CONTENT_TYPE, TEXT)], page.then(&app.metrics.counted())).into_response()
 }
 
-/// Whether it was sent on this machine. What came through a proxy was not, unless one that is trusted says so.
+/// Whether it was sent on this machine, and by no page of another site that a browser here shows. What came through a proxy
+/// was not, unless one that is trusted says so.
 fn is_from_here(app: &App, parts: &Parts) -> bool {
+    if parts.headers.contains_key(header::ORIGIN) && is_foreign(&parts.headers) {
+        return false;
+    }
     let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else { return false };
     let forwarded_for = parts.headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes);
     if let Some(client) = app.trusted_proxies.told(peer.ip(), forwarded_for) {

@@ -56,6 +56,7 @@ use crate::caller::ShownIn;
 use crate::dialects::{Dialect, s0, speak};
 use crate::layers::{self, Count, Counting};
 use crate::limits;
+use crate::origins;
 use crate::problem::Problem;
 
 /// The longest message that any path takes, each character escaped.
@@ -79,10 +80,7 @@ pub(crate) fn router(app: App, surface: Surface, sockets: Sockets) -> Router {
         .layer(from_fn_with_state(Counting { app: app.clone(), counts: Arc::new(counts) }, layers::count))
         .layer(from_fn_with_state(Arc::new(spoken), speak))
         .layer(from_fn(limits::show));
-    let routes = match app.origins.layer() {
-        Some(cors) => routes.layer(cors),
-        None => routes,
-    };
+    let routes = routes.layer(from_fn_with_state(app.origins.clone(), origins::tell));
     let routes = routes.layer(from_fn(layers::secure)).layer(from_fn(layers::trace)).with_state(app);
     // Around the routes: which one it is follows from the path.
     Router::new().fallback_service(routes).layer(from_fn(layers::trim_slash))
