@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use crate::app::App;
 use crate::extract::Context;
+use crate::hearing::Hearing;
 use crate::limits;
 use crate::metrics::Answering;
 use crate::problem::Problem;
@@ -119,9 +120,11 @@ pub(crate) async fn limit_time(request: Request, next: Next) -> Response {
     within(LONGEST, request, next).await
 }
 
-async fn within(longest: Duration, request: Request, next: Next) -> Response {
+async fn within(longest: Duration, mut request: Request, next: Next) -> Response {
+    let hearing = Hearing::default();
+    request.extensions_mut().insert(hearing.clone());
     let answer = tokio::time::timeout(longest, next.run(request)).await;
-    answer.unwrap_or_else(|_| Problem::TooSlow.into_response())
+    answer.unwrap_or_else(|_| hearing.late().into_response())
 }
 
 /// A panic is a fault of ours, and ends one request alone.
@@ -131,31 +134,58 @@ pub(crate) fn panicked(_cause: Box<dyn Any + Send + 'static>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
-
     use axum::Router;
     use axum::middleware::from_fn;
-    use axum::routing::get;
-    use tokio::net::TcpListener;
+    use axum::routing::{get, post};
+    use serde_json::Value;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::extract::Body;
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn what_takes_too_long_is_ended() {
-        let brief = from_fn(|request, next| within(Duration::from_millis(10), request, next));
-        let endless = Router::new().route("/", get(std::future::pending::<()>)).layer(brief);
+    /// A client of routes that have to answer within a moment.
+    async fn client(routes: Router, sends: &str) -> TcpStream {
+        let brief = from_fn(|request, next| within(Duration::from_millis(200), request, next));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, endless).await });
-        let answer = tokio::task::spawn_blocking(move || {
-            let mut client = std::net::TcpStream::connect(address).unwrap();
-            client.write_all(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
-            let mut answer = String::new();
-            client.read_to_string(&mut answer).unwrap();
-            answer
-        });
-        let answer = answer.await.unwrap();
+        tokio::spawn(async move { axum::serve(listener, routes.layer(brief)).await });
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(sends.as_bytes()).await.unwrap();
+        client
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_ended() {
+        let endless = Router::new().route("/", get(std::future::pending::<()>));
+        let mut client = client(endless, "GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").await;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 2"), "{answer}");
         assert!(answer.contains("too_slow"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_trickles_is_answered_and_cut_off() {
+        let hears = Router::new().route("/", post(async |Body(_): Body<Value>| "heard"));
+        let head =
+            "POST / HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
+        let (mut reads, mut writes) = client(hears, head).await.into_split();
+        let trickles = async {
+            let mut pace = tokio::time::interval(Duration::from_millis(20));
+            while writes.write_all(b" ").await.is_ok() {
+                pace.tick().await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut answer = Vec::new();
+        // Whoever is cut off with something unread may be told so by a reset.
+        tokio::select! {
+            _ = reads.read_to_end(&mut answer) => {}
+            () = trickles => {}
+        }
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("request_timeout"), "{answer}");
+        assert!(!answer.contains("retry-after"), "{answer}");
     }
 }

@@ -10,6 +10,7 @@ mod connections;
 mod dialects;
 mod extract;
 mod files;
+mod hearing;
 mod imports;
 mod layers;
 mod limits;

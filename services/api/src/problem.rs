@@ -61,6 +61,8 @@ pub(crate) enum Problem {
     Socket(SocketProblem),
     /// It took too long.
     TooSlow,
+    /// The client took too long to send its body.
+    SlowBody,
     /// What this would change can't be seen yet: come again.
     Lagging,
     Store(StoreError),
@@ -134,6 +136,9 @@ impl Problem {
             }
             Self::TooSlow => {
                 shape(StatusCode::SERVICE_UNAVAILABLE, "too_slow", "The request took too long. Please try again.")
+            }
+            Self::SlowBody => {
+                shape(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body took too long to come.")
             }
             Self::Lagging => shape(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -29,7 +29,7 @@ on_both_engines! {
         let mut client = begin(&app, &ann.token, &message, &noise(600 << 10)).await;
         let mut answer = [0; 12];
         timeout(PATIENCE, client.read_exact(&mut answer)).await.expect("an answer").unwrap();
-        assert_eq!(&answer, b"HTTP/1.1 503");
+        assert_eq!(&answer, b"HTTP/1.1 408");
         assert!(since.elapsed() >= idle);
         until_lies(&app, &ann, <[String]>::is_empty).await;
         assert_eq!(listed(&ann, &message).await, json!([]));
@@ -56,7 +56,7 @@ on_both_engines! {
             read = read => drop(read.expect("an answer").unwrap()),
             () = drips => {}
         }
-        assert_eq!(&answer, b"HTTP/1.1 503");
+        assert_eq!(&answer, b"HTTP/1.1 408");
         assert!(since.elapsed() >= longest);
         until_lies(&app, &ann, <[String]>::is_empty).await;
         assert!(lies_in(&app.stage.folder().join("files")).is_empty());

@@ -160,6 +160,13 @@ mod tests {
     }
 
     #[test]
+    fn who_sends_too_slowly_is_told_so_everywhere_and_not_when_to_come_again() {
+        for dialect in [Dialect::Canonical, Dialect::S0, Dialect::S1, Dialect::S4, Dialect::OpenAi] {
+            assert_eq!(said(dialect, Problem::SlowBody), (StatusCode::REQUEST_TIMEOUT, false), "{dialect:?}");
+        }
+    }
+
+    #[test]
     fn each_has_its_status_for_what_is_not_valid() {
         let invalid = || Problem::Invalid(Vec::new());
         for (dialect, expected) in [(Dialect::S0, 422), (Dialect::S1, 400), (Dialect::S4, 422)] {

@@ -8,10 +8,12 @@ use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use tokio::time::timeout;
 
+use crate::hearing::Hearing;
 use crate::problem::Problem;
 
-/// How long a client may take to send a body.
+/// How long a client may take to send a body; where an answer has a limit, it ends with that.
 const LONGEST: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
@@ -30,8 +32,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    let bytes = tokio::time::timeout(LONGEST, Bytes::from_request(request, state)).await;
-    bytes.map_err(|_| Problem::TooSlow)?.map_err(unread)
+    let hearing = Hearing::of(&request);
+    let bytes = timeout(LONGEST, hearing.hear(Bytes::from_request(request, state))).await;
+    bytes.map_err(|_| Problem::SlowBody)?.map_err(unread)
 }
 
 /// A body that may be left out: then no type is said either.

@@ -79,7 +79,7 @@ async fn hear(body: Body, bytes: mpsc::Sender<Bytes>, patience: Patience) -> Res
     let (mut heard, mut unwanted) = (0_usize, 0_usize);
     loop {
         let idle = Instant::now() + patience.idle;
-        let next = timeout_at(until.min(idle), body.next()).await.map_err(|_| Problem::TooSlow)?;
+        let next = timeout_at(until.min(idle), body.next()).await.map_err(|_| Problem::SlowBody)?;
         let Some(next) = next else { return Ok(()) };
         let next = next.map_err(|_| Problem::BadBody)?;
         let length = next.len();

@@ -52,7 +52,7 @@ on_both_engines! {
         let mut client = begin(&app, &ann, &text[..third]).await;
         let mut answer = [0; 12];
         timeout(PATIENCE, client.read_exact(&mut answer)).await.unwrap().unwrap();
-        assert_eq!(&answer, b"HTTP/1.1 503");
+        assert_eq!(&answer, b"HTTP/1.1 408");
         until(&ann, 2).await;
         let answer = json_of(import(&ann, &whole, Some("k")).await, 201).await;
         assert_eq!((&answer["sessions"], &answer["messages"]), (&json!(3), &json!(3)));

@@ -85,7 +85,7 @@ async fn add(
 ) -> Result<Done<ShownAttachment>, Problem> {
     let mut storing = app.files.store(ids.bytes)?;
     let received = timeout(app.files.patience().longest, form.receive(&mut storing));
-    let file = match received.await.unwrap_or(Err(Problem::TooSlow)) {
+    let file = match received.await.unwrap_or(Err(Problem::SlowBody)) {
         Ok(name) => storing.finish(name).await?,
         Err(problem) => {
             storing.give_up().await;
@@ -228,7 +228,7 @@ fn is_refused(put: Result<(), StoringError>) -> Result<bool, Problem> {
 }
 
 async fn in_time<T>(most: Duration, read: impl Future<Output = Result<T, MultipartError>>) -> Result<T, Problem> {
-    let read = timeout(most, read).await.map_err(|_| Problem::TooSlow)?;
+    let read = timeout(most, read).await.map_err(|_| Problem::SlowBody)?;
     read.map_err(
         |error| {
             if error.status() == StatusCode::PAYLOAD_TOO_LARGE { Problem::TooLarge } else { Problem::BadBody }

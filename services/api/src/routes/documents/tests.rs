@@ -107,6 +107,7 @@ fn each_operation_is_told_whole() {
         if let Some(body) = it["requestBody"]["content"].get("application/json") {
             assert!(!body["example"].is_null(), "{which}");
         }
+        assert_eq!(it["requestBody"].is_null(), it["responses"]["408"].is_null(), "{which}: a body may be slow");
         let named = |it: &Value| (it["in"] == "path").then(|| it["name"].as_str().unwrap().to_owned());
         let parameters = it["parameters"].as_array().into_iter().flatten();
         let of_path: BTreeSet<_> = parameters.filter_map(|it| named(found(&document, it))).collect();
