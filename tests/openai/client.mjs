@@ -83,6 +83,14 @@ const unknown = await refused(OpenAI.NotFoundError, "model_not_found", () => cli
 assert.deepEqual([unknown.status, unknown.type, unknown.param], [404, "invalid_request_error", "model"]);
 const twice = await refused(OpenAI.BadRequestError, "unsupported_parameter", () => client.chat.completions.create({ model, messages, n: 2 }));
 assert.equal(twice.param, "n");
+// By itself it tries again what fails, but not what is kept.
+const tries = new OpenAI();
+assert.equal(tries.maxRetries, 2);
+for (const stream of [false, true]) {
+    const asked = { model: "gpt-refuses", messages: [{ role: "user", content: "Refuse me." }], stream };
+    const error = await refused(OpenAI.InternalServerError, "provider_refused", () => tries.chat.completions.create(asked));
+    assert.equal(error.headers.get("x-should-retry"), "false");
+}
 const stranger = new OpenAI({ apiKey: "sk-of-somebody-else", maxRetries: 0 });
 await refused(OpenAI.AuthenticationError, "invalid_api_key", () => stranger.chat.completions.create({ model, messages }));
 // From now on the provider takes nothing for a while.

@@ -77,6 +77,16 @@ error = refused(openai.NotFoundError, "model_not_found", lambda: client.models.r
 assert (error.status_code, error.type, error.param) == (404, "invalid_request_error", "model")
 error = refused(openai.BadRequestError, "unsupported_parameter", lambda: client.chat.completions.create(model=MODEL, messages=asked, n=2))
 assert (error.status_code, error.param) == (400, "n") and error.request_id
+# By itself it tries again what fails, but not what is kept.
+tries = openai.OpenAI()
+assert tries.max_retries == 2
+for stream in (False, True):
+    error = refused(
+        openai.InternalServerError,
+        "provider_refused",
+        lambda: tries.chat.completions.create(model="gpt-refuses", messages=[{"role": "user", "content": "Refuse me."}], stream=stream),
+    )
+    assert error.response.headers["x-should-retry"] == "false"
 stranger = openai.OpenAI(api_key="sk-of-somebody-else", max_retries=0)
 refused(openai.AuthenticationError, "invalid_api_key", lambda: stranger.chat.completions.create(model=MODEL, messages=asked))
 refused(openai.AuthenticationError, "invalid_api_key", lambda: stranger.embeddings.create(model="colloquy-hash-256", input="a"))

@@ -168,8 +168,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_trickles_is_answered_and_cut_off() {
         let hears = Router::new().route("/", post(async |Body(_): Body<Value>| "heard"));
-        let head =
-            "POST / HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
+        let head = "POST / HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
         let (mut reads, mut writes) = client(hears, head).await.into_split();
         let trickles = async {
             let mut pace = tokio::time::interval(Duration::from_millis(20));

@@ -29,7 +29,7 @@ pub struct NotOrigins;
 /// What a page may read of an answer, besides what it may anyway.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "accept-ranges, allow, content-disposition, content-range, etag, link, location, ratelimit, ratelimit-policy, \
-     retry-after, www-authenticate, x-event-position, x-projection-lag, x-request-id, x-session-id",
+     retry-after, www-authenticate, x-event-position, x-projection-lag, x-request-id, x-session-id, x-should-retry",
 );
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 /// For how many seconds a browser may remember what it was told.
@@ -69,10 +69,12 @@ impl Origins {
     fn permit(&self, asked: &HeaderMap) -> Response {
         let mut answer = StatusCode::NO_CONTENT.into_response();
         if self.mark(asked.get(header::ORIGIN), answer.headers_mut()) {
-            let sent = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
-            let sent = sent.map(|sent| (header::ACCESS_CONTROL_ALLOW_HEADERS, sent));
-            let methods = (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-            answer.headers_mut().extend(sent.into_iter().chain([methods, (header::ACCESS_CONTROL_MAX_AGE, REMEMBERED)]));
+            let headers = answer.headers_mut();
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, REMEMBERED);
+            if let Some(sent) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, sent.clone());
+            }
         }
         answer
     }

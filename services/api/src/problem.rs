@@ -137,9 +137,7 @@ impl Problem {
             Self::TooSlow => {
                 shape(StatusCode::SERVICE_UNAVAILABLE, "too_slow", "The request took too long. Please try again.")
             }
-            Self::SlowBody => {
-                shape(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body took too long to come.")
-            }
+            Self::SlowBody => shape(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body took too long to come."),
             Self::Lagging => shape(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "lagging",

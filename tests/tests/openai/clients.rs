@@ -12,6 +12,7 @@ use super::{KEY, Site};
 fn told(on: &Site) {
     on.fake.always("gpt-says", Script::says(&["I am ", "fine."]));
     on.fake.always("gpt-breaks-off", Script::of(vec![Step::Text("I am ".to_owned()), Step::Cut]));
+    on.fake.always("gpt-refuses", Script::fails(400));
     on.fake.always("gpt-is-limited", Script::rate_limited(77));
 }
 
@@ -22,6 +23,11 @@ async fn run(on: &Site, mut command: Command) {
     let output = tokio::time::timeout(tests::child::PATIENCE, command.output()).await.unwrap().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.ends_with("all is well\n"), "{said}");
+    // By themselves they would have asked thrice each time, at once and in a stream.
+    assert_eq!(on.fake.asked().iter().filter(|asked| asked.model == "gpt-refuses").count(), 2);
+    let sessions = on.own().canonical("/api/v1/sessions?limit=100").await;
+    let refused = sessions.as_array().unwrap().iter().filter(|it| it["session_name"] == "Refuse me.");
+    assert_eq!(refused.count(), 2, "{sessions}");
 }
 
 fn script(name: &str) -> std::path::PathBuf {

@@ -34,7 +34,7 @@ on_both_engines! {
         // What comes along is asked for as well.
         for body in [most(39, "hello"), most(10, &"word ".repeat(40)), ask("hello")] {
             let answer = ann.complete(body).await;
-            assert!(answer.headers().contains_key("retry-after"));
+            assert!(answer.headers().contains_key("retry-after") && !answer.headers().contains_key("x-should-retry"));
             let quota = json!("insufficient_quota");
             assert_eq!(refused(answer, 429).await, [quota.clone(), Value::Null, quota]);
         }
@@ -53,6 +53,7 @@ on_both_engines! {
         for (body, param) in [
             (with("temperature", json!(2.1)), "temperature"),
             (with("max_tokens", json!(0)), "max_tokens"),
+            (with("max_completion_tokens", json!(0)), "max_completion_tokens"),
             (with("messages", json!([])), "messages"),
             (with("messages", json!([{"role": "system", "content": "Be brief."}])), "messages"),
             (after(json!({"role": "assistant", "content": "half a"})), "messages"),
@@ -77,6 +78,7 @@ on_both_engines! {
         let ann = on.program("ann").await;
         on.fake.then(Script::fails(400));
         let answer = ann.complete(long()).await;
+        assert_eq!(answer.headers()["x-should-retry"], "false");
         assert_eq!(ann.said(&session(&answer)).await.len(), 5);
         assert_eq!(refused(answer, 502).await, [json!("server_error"), Value::Null, json!("provider_refused")]);
         on.fake.then(Script::rate_limited(77));

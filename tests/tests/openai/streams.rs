@@ -2,8 +2,9 @@
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use tests::app::Options;
 use tests::fake_provider::Script;
-use tests::on_both_engines;
+use tests::{FakeProvider, Stage, TestApp, on_both_engines};
 
 use super::{MODEL, Site, json_of, of_request, refused, session, text, user};
 
@@ -20,6 +21,12 @@ async fn data(answer: Response) -> Vec<String> {
     let body = answer.text().await.unwrap();
     let pieces = body.split_terminator("\n\n").filter(|piece| !piece.starts_with(':'));
     pieces.map(|piece| piece.strip_prefix("data: ").unwrap_or_else(|| panic!("{body}")).to_owned()).collect()
+}
+
+async fn until_done(answer: Response) -> Vec<String> {
+    let mut data = data(answer).await;
+    assert_eq!(data.pop().as_deref(), Some("[DONE]"));
+    data
 }
 
 fn chunks(data: &[String]) -> Vec<Value> {
@@ -41,9 +48,7 @@ on_both_engines! {
             for (name, value) in [("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no")] {
                 assert_eq!(answer.headers()[name], value);
             }
-            let mut data = data(answer).await;
-            assert_eq!(data.pop().as_deref(), Some("[DONE]"));
-            let mut all = chunks(&data);
+            let mut all = chunks(&until_done(answer).await);
             let reply = ann.canonical(&format!("/api/v1/sessions/{id}/messages")).await[0].clone();
             for chunk in &all {
                 assert_eq!(chunk["id"], format!("chatcmpl-{}", text(&reply["message_id"])));
@@ -86,6 +91,27 @@ on_both_engines! {
         let answer = ann.complete(streamed(&Value::Null)).await;
         assert_eq!(answer.headers()["retry-after"], "77");
         assert_eq!(refused(answer, 429).await, [json!("requests"), Value::Null, json!("rate_limit_exceeded")]);
+    }
+
+    async fn the_same_request_under_a_key_was_made_when_it_first_came(stage: Stage) {
+        let fake = FakeProvider::start().await;
+        let app = TestApp::start(stage, Options::asking(&fake)).await;
+        let ann = app.user("ann").await;
+        let send = async |stream: bool| {
+            let request = ann.request(Method::POST, "/v1/chat/completions").header("idempotency-key", "one");
+            request.json(&json!({"model": "fake/one", "messages": [user("hello")], "stream": stream})).send().await.unwrap()
+        };
+        let created = async |answer| {
+            let created: Vec<_> = chunks(&until_done(answer).await).iter().map(|chunk| chunk["created"].clone()).collect();
+            assert!(created.len() > 2 && created.iter().all(|it| *it == created[0]), "{created:?}");
+            created[0].clone()
+        };
+        let first = created(send(true).await).await;
+        assert!(first.is_i64());
+        app.clock.advance(60);
+        assert_eq!(created(send(true).await).await, first);
+        assert_eq!(json_of(send(false).await, 200).await["created"], first);
+        assert_eq!(fake.asked().len(), 1);
     }
 
     async fn who_goes_away_stops_nothing(on: Site) {

@@ -180,7 +180,7 @@ pub(super) async fn chat(
     sockets: &Sockets,
     content: String,
 ) -> Result<Done<ShownMessage>, Problem> {
-    let terms = Terms { field: "content", longest: MessageBody::MOST, room: Room::Home };
+    let terms = Terms { field: "content", longest: MessageBody::MOST, room: Room::Home, ..Terms::default() };
     let request = PostRequest { message: content, terms, ..PostRequest::default() };
     let posted = request.post(app, caller, key, Wanted::Reply).await?;
     let position = posted.position;

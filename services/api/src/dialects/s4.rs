@@ -8,7 +8,6 @@ use domain::values::{Email, Password, PasswordPolicy, Username};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::commands::Room;
 use crate::extract::{Body, Caller, Context, IdempotencyKey};
 use crate::problem::{Fields, Problem};
 use crate::routes::chat::answer_to;
@@ -107,7 +106,7 @@ impl ChatRequest {
         let Self { message, model, max_tokens, temperature } = self;
         let mut fields = Fields::default();
         let message = fields.need("message", message, Ok).ok_or_else(|| fields.into_problem())?;
-        let terms = Terms { field: "message", longest: LONGEST_MESSAGE, room: Room::New };
+        let terms = Terms { longest: LONGEST_MESSAGE, ..Terms::default() };
         Ok(PostRequest { message, terms, model, max_tokens, temperature, ..PostRequest::default() })
     }
 }

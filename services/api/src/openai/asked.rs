@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use crate::commands::Earlier;
 use crate::problem::{MISSING, Problem, ReplyProblem};
+use crate::routes::posting::MAX_TOKENS;
 
-/// What is not named here changes nothing that could be seen, and is passed over.
+/// What is not named here is passed over: how words are to be chosen (`top_p`, `seed`, penalties), which is then left to the
+/// model, and what is for OpenAI's own books (`user`, `store`, `metadata`).
 #[derive(Deserialize)]
 pub(crate) struct CompletionRequest {
     pub(super) model: Option<String>,
@@ -96,8 +98,12 @@ impl CompletionRequest {
         self.stream_options.as_ref().and_then(|options| options.include_usage).unwrap_or(false)
     }
 
-    pub(super) fn most_tokens(&self) -> Option<i64> {
-        self.max_completion_tokens.or(self.max_tokens)
+    /// How long the reply may be, and by which name that was said.
+    pub(super) fn most_tokens(&self) -> (&'static str, Option<i64>) {
+        match self.max_completion_tokens {
+            Some(most) => ("max_completion_tokens", Some(most)),
+            None => (MAX_TOKENS, self.max_tokens),
+        }
     }
 
     pub(super) fn model(&self) -> Result<&str, Problem> {

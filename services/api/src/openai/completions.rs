@@ -9,7 +9,7 @@ use replies::Choice;
 use serde::Serialize;
 
 use super::asked::{CompletionRequest, Told};
-use super::stream::{self, Head};
+use super::stream;
 use crate::app::App;
 use crate::commands::Room;
 use crate::extract::{Body, Caller, IdempotencyKey};
@@ -22,6 +22,7 @@ use crate::routes::replying::{Answered, ShownUsage};
 
 /// In which conversation; the answer says it as well.
 const SESSION: HeaderName = HeaderName::from_static("x-session-id");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 pub(crate) async fn create(
     State(app): State<App>,
@@ -37,17 +38,23 @@ pub(crate) async fn create(
     let posted = post.post(&app, &caller, key, Wanted::Reply).await?;
     let session = posted.turn.conversation.to_string();
     let answer = if streams {
-        let head = Head::of(&posted, model);
-        stream::answer(app, caller, sockets, posted, head, includes_usage).await
+        stream::answer(app, caller, sockets, posted, model, includes_usage).await
     } else {
         whole(&app, &caller, &sockets, posted).await
     };
     // Whoever was let in hears where it is, whatever became of the reply.
-    let mut response = answer.unwrap_or_else(Problem::into_response);
+    let mut response = answer.unwrap_or_else(failed);
     if let Ok(session) = HeaderValue::try_from(session) {
         response.headers_mut().insert(SESSION, session);
     }
     Ok(response)
+}
+
+/// The turn is kept: whoever asks again asks twice, and these clients do so by themselves unless they are told not to.
+fn failed(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    response
 }
 
 fn session(headers: &HeaderMap) -> Result<Option<String>, Problem> {
@@ -62,9 +69,9 @@ fn asked(app: &App, request: CompletionRequest, session_id: Option<String>) -> R
         Choice::Rules => domain::chat::rules::MODEL.to_owned(),
         Choice::Model(model) => model,
     };
-    let (max_tokens, temperature) = (request.most_tokens(), request.temperature);
+    let ((most_tokens, max_tokens), temperature) = (request.most_tokens(), request.temperature);
     let Told { earlier, last: message } = request.told(session_id.is_some())?;
-    let terms = Terms { field: "messages", longest: MessageBody::MOST, room: Room::New };
+    let terms = Terms { field: "messages", most_tokens, longest: MessageBody::MOST, room: Room::New };
     let asked = Some(model.clone());
     let post = PostRequest {
         message,

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use axum::body::Body;
 use axum::response::Response;
+use domain::chat::message::Message;
 use domain::chat::reply::Interruption;
 use domain::ids::MessageId;
 use futures::stream::unfold;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use super::completions::{finish, id};
 use super::refusal;
 use crate::app::App;
+use crate::commands::{Answer, Turn};
 use crate::extract::Caller;
 use crate::problem::{Problem, ReplyProblem};
 use crate::routes::Sockets;
@@ -21,7 +23,7 @@ use crate::routes::streams::{frames_of, streamed};
 use crate::time::Time;
 
 /// What all chunks of a reply begin with.
-pub(super) struct Head {
+struct Head {
     reply: MessageId,
     created: i64,
     /// The one that was asked for; the last chunk says who it was.
@@ -29,8 +31,13 @@ pub(super) struct Head {
 }
 
 impl Head {
-    pub(super) fn of(posted: &Posted, model: String) -> Self {
-        Self { reply: posted.turn.reply, created: Time(posted.turn.at).seconds(), model }
+    /// Of what came before, as it was then.
+    async fn of(app: &App, turn: &Turn, model: String) -> Result<Self, Problem> {
+        let mut at = turn.at;
+        if turn.answer == Answer::Repeated {
+            at = app.log.since_began::<Message>(turn.reply).await?.first().map_or(at, |first| first.recorded_at);
+        }
+        Ok(Self { reply: turn.reply, created: Time(at).seconds(), model })
     }
 }
 
@@ -39,10 +46,10 @@ pub(super) async fn answer(
     caller: Caller,
     sockets: Sockets,
     posted: Posted,
-    head: Head,
+    model: String,
     includes_usage: bool,
 ) -> Result<Response, Problem> {
-    let position = posted.position;
+    let (position, head) = (posted.position, Head::of(&app, &posted.turn, model).await?);
     let frames = frames_of(app, caller, posted).await?;
     let mut chunks = Chunks { frames, sockets, head, includes_usage, is_over: false };
     let begun = chunks.begin().await?;

@@ -10,7 +10,7 @@ use domain::ids::{ConversationId, MessageId, UserId};
 use serde::Deserialize;
 
 use super::positioned::Done;
-use super::posting::{ModelRequest, PostRequest, Posted, Wanted, parse_session};
+use super::posting::{MAX_TOKENS, ModelRequest, PostRequest, Posted, Wanted, parse_session};
 use super::replies::{self, Task};
 use super::replying;
 use super::sessions::{self, Tagged};
@@ -129,7 +129,7 @@ impl RegenerateRequest {
         }
         let model = model.or_else(|| before.filter(|_| provider.is_none()));
         let mut fields = Fields::default();
-        let wanted = ModelRequest { provider, model, max_tokens, temperature }.check(&mut fields);
+        let wanted = ModelRequest { provider, model, max_tokens, temperature }.check(MAX_TOKENS, &mut fields);
         wanted.filter(|_| fields.are_fine()).ok_or_else(|| fields.into_problem())?.choose(app).map(Some)
     }
 }

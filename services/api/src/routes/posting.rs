@@ -23,11 +23,16 @@ const LONGEST_MESSAGE: usize = 4_096;
 
 const LONGEST_NAME: usize = 200;
 
+/// The field that says how long a reply may be, on most paths.
+pub(crate) const MAX_TOKENS: &str = "max_tokens";
+
 /// What the path says of a post, and no client.
 #[derive(Debug)]
 pub(crate) struct Terms {
     /// The field that holds the message.
     pub(crate) field: &'static str,
+    /// The one that says how long the reply may be.
+    pub(crate) most_tokens: &'static str,
     pub(crate) longest: usize,
     /// Where it goes that is for no conversation.
     pub(crate) room: Room,
@@ -35,7 +40,7 @@ pub(crate) struct Terms {
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { field: "message", longest: LONGEST_MESSAGE, room: Room::New }
+        Self { field: "message", most_tokens: MAX_TOKENS, longest: LONGEST_MESSAGE, room: Room::New }
     }
 }
 
@@ -77,10 +82,10 @@ pub(super) struct WantedModel {
 }
 
 impl ModelRequest {
-    pub(super) fn check(self, fields: &mut Fields) -> Option<WantedModel> {
+    pub(super) fn check(self, most_tokens: &'static str, fields: &mut Fields) -> Option<WantedModel> {
         let max_tokens = self.max_tokens.map(|number| {
             let number = u32::try_from(number).map_err(|_| Invalid::OutOfRange(1, MaxTokens::MOST));
-            fields.take("max_tokens", number.and_then(MaxTokens::try_from))
+            fields.take(most_tokens, number.and_then(MaxTokens::try_from))
         });
         let temperature = self.temperature.map(|number| fields.take("temperature", Temperature::try_from(number)));
         for (field, name) in [("model", &self.model), ("provider", &self.provider)] {
@@ -128,7 +133,8 @@ impl PostRequest {
         let mut fields = Fields::default();
         let body = fields.take(self.terms.field, MessageBody::within(&self.message, self.terms.longest));
         let Self { provider, model, max_tokens, temperature, .. } = self;
-        let wanted = ModelRequest { provider, model, max_tokens, temperature }.check(&mut fields);
+        let wanted =
+            ModelRequest { provider, model, max_tokens, temperature }.check(self.terms.most_tokens, &mut fields);
         let (Some(body), Some(wanted), true) = (body, wanted, fields.are_fine()) else {
             return Err(fields.into_problem());
         };
