@@ -31,7 +31,7 @@ impl TrustedProxies {
         let hops: Vec<&[u8]> = forwarded_for.flat_map(|line| line.split(|byte| *byte == b',')).collect();
         let mut told = None;
         for hop in hops.into_iter().rev() {
-            if !self.trusts(told.unwrap_or(peer)) {
+            if !self.trust(told.unwrap_or(peer)) {
                 break;
             }
             let Some(before) = parse_hop(hop) else { break };
@@ -40,7 +40,7 @@ impl TrustedProxies {
         told
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    pub(crate) fn trust(&self, address: IpAddr) -> bool {
         self.0.iter().any(|range| range.contains(number(address)))
     }
 }

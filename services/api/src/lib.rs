@@ -40,6 +40,7 @@ pub use api_keys::{ApiKeys, BootstrapKey};
 pub use app::{App, NewPasswords, Parts};
 pub use client_address::{NotProxies, TrustedProxies};
 pub use commands::find_user;
+use connections::Places;
 pub use files::{Bucket, Files, FilesError, Patience, Place, SweepError};
 pub use imports::Imports;
 pub use limits::{Budgets, RateLimits, Rates};
@@ -67,7 +68,8 @@ pub enum Surface {
 /// Serves until told to stop; then lets the requests end that have begun.
 pub async fn run(app: App, surface: Surface, listener: TcpListener, shutdown: CancellationToken) {
     let sockets = Sockets::until(shutdown.clone());
+    let places = Places::of_this_process(app.trusted_proxies.clone());
     let router = routes::router(app, surface, sockets.clone());
-    connections::serve(listener, router, connections::SILENCE, shutdown).await;
+    connections::serve(listener, router, places, connections::Patience::default(), shutdown).await;
     sockets.are_closed().await;
 }

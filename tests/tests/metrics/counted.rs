@@ -10,6 +10,7 @@ use store::{Append, AppendError, Guard, NewEvent};
 use tests::app::{Options, Persona};
 use tests::fake_provider::{Script, Step};
 use tests::{FakeProvider, Stage, TestApp, on_both_engines};
+use tokio::net::TcpStream;
 
 use crate::page::{Page, page};
 
@@ -141,6 +142,19 @@ on_both_engines! {
         assert!(after.value("process_resident_memory_bytes", &[]) > 1e6);
         assert!(after.value("process_open_fds", &[]) > 3.0 && after.value("process_threads", &[]) > 1.0);
         assert!(after.value("process_start_time_seconds", &[]) > 1.7e9);
+    }
+
+    async fn who_is_connected_is_counted_for_as_long(app: TestApp) {
+        let connected = async || page(&app).await.value("colloquy_http_connections", &[]);
+        let before = connected().await;
+        assert!(before >= 1.0, "who asks is connected");
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            clients.push(TcpStream::connect(app.address()).await.unwrap());
+        }
+        app.until(async || connected().await == before + 3.0).await;
+        drop(clients);
+        app.until(async || connected().await == before).await;
     }
 
     async fn who_leaves_before_the_answer_is_counted_once(stage: Stage) {

@@ -1,6 +1,6 @@
 //! The names of what is shown, and what each of them is.
 
-use metrics::{describe_counter, describe_histogram};
+use metrics::{describe_counter, describe_gauge, describe_histogram};
 
 /// Something that is read when the page is asked for.
 pub(crate) struct Family {
@@ -30,6 +30,7 @@ const fn gauge(name: &'static str, help: &'static str) -> Family {
 
 pub(super) const REQUESTS: &str = "colloquy_http_requests_total";
 pub(super) const REQUEST_SECONDS: &str = "colloquy_http_request_seconds";
+pub(crate) const CONNECTIONS: &str = "colloquy_http_connections";
 pub(super) const LIMITS: &str = "colloquy_limit_decisions_total";
 
 /// What is counted here; the log's writer and whoever makes replies have their own.
@@ -42,6 +43,7 @@ pub(super) fn describe() {
         REQUEST_SECONDS,
         "How long requests took, until the head of the answer: a stream's body comes later."
     );
+    describe_gauge!(CONNECTIONS, "Connections of clients that are open, sockets included.");
     describe_counter!(
         LIMITS,
         "What each limit admitted and refused; what came to nothing afterwards, and was given back, was admitted."
