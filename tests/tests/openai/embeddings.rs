@@ -118,6 +118,28 @@ on_both_engines! {
         assert_eq!(refused(answer, 429).await, [json!("requests"), Value::Null, json!("rate_limit_exceeded")]);
     }
 
+    async fn a_dimension_that_is_known_is_looked_at_before_a_provider_is_paid(stage: Stage) {
+        let dimension = DIMENSION.to_string();
+        let on = embedding(stage, &[("COLLOQUY_EMBEDDING_DIMENSIONS", &dimension)]).await;
+        let own = on.own();
+        let ask = |dimensions: usize| json!({"model": PROVIDED, "input": "hello", "dimensions": dimensions});
+        let answer = own.post("/v1/embeddings", ask(DIMENSION + 1)).await;
+        assert_eq!(refused(answer, 400).await, of_request(Some("dimensions"), "invalid_value"));
+        assert_eq!(on.fake.asked().len(), 0);
+        embed(&own, ask(DIMENSION)).await;
+        assert_eq!(on.fake.asked().len(), 1);
+    }
+
+    async fn what_is_made_here_counts_once_for_the_address(stage: Stage) {
+        let on = Site::start(stage, &[("RATE_LIMIT_IP", "2/minute")]).await;
+        let own = on.own();
+        for _ in 0..2 {
+            embed(&own, json!({"model": BUILT_IN, "input": "hello"})).await;
+        }
+        let answer = own.post("/v1/embeddings", json!({"model": BUILT_IN, "input": "hello"})).await;
+        assert_eq!(refused(answer, 429).await, [json!("requests"), Value::Null, json!("rate_limit_exceeded")]);
+    }
+
     // What a provider is paid for has limits; what is made here counts for the address alone.
     async fn a_providers_model_needs_a_turn_and_room_in_the_budget(stage: Stage) {
         let limits = [("RATE_LIMIT_USER", "2/minute"), ("BUDGET_USER_TOKENS", "20/day")];

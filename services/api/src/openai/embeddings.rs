@@ -16,7 +16,7 @@ use store::fresh_id;
 
 use crate::app::App;
 use crate::extract::{Body, Caller};
-use crate::limits::{Asks, go_on};
+use crate::limits::{self, Asks, go_on};
 use crate::problem::{EmbeddingProblem, MISSING, Problem, ReplyProblem};
 
 #[derive(Deserialize)]
@@ -83,6 +83,14 @@ impl Reader {
         let is_bare = || full.split_once('/').is_some_and(|(_, model)| model == name);
         (full == name || is_bare()).then(|| Self::Provider(full.to_owned()))
     }
+
+    /// How many numbers its vectors have, where that is known before it is asked.
+    fn dimension(&self, app: &App) -> Option<usize> {
+        match self {
+            Self::BuiltIn => Some(DIMENSION),
+            Self::Provider(_) => app.providers.embedding_dimension().and_then(|known| usize::try_from(known).ok()),
+        }
+    }
 }
 
 /// A request that can be fulfilled.
@@ -97,6 +105,9 @@ impl EmbeddingsRequest {
     fn parse(self, app: &App) -> Result<Asked, Problem> {
         let name = self.model.ok_or_else(|| Problem::invalid("model", MISSING))?;
         let reader = Reader::named(app, &name).ok_or_else(|| unknown(app))?;
+        if let Some(known) = reader.dimension(app) {
+            fits(self.dimensions, known)?;
+        }
         let format = match self.encoding_format.as_deref() {
             None | Some("float") => Format::Float,
             Some("base64") => Format::Base64,
@@ -135,7 +146,7 @@ pub(crate) async fn create(
     let Asked { reader, texts, format, dimensions } = request.parse(&app)?;
     let (model, vectors, tokens) = match reader {
         Reader::BuiltIn => {
-            fits(dimensions, DIMENSION)?;
+            count(&app, &caller).await?;
             (MODEL.to_owned(), built_in(texts).await?, 0)
         }
         Reader::Provider(model) => {
@@ -149,6 +160,14 @@ pub(crate) async fn create(
     let embedding = |(index, vector)| Item { object: "embedding", index, embedding: Numbers::of(vector, format) };
     let data = vectors.into_iter().enumerate().map(embedding).collect();
     Ok(Json(Embeddings { object: "list", data, model, usage: Usage { prompt_tokens: tokens, total_tokens: tokens } }))
+}
+
+/// What is no turn counts for the address alone, and before the work is done.
+async fn count(app: &App, caller: &Caller) -> Result<(), Problem> {
+    match limits::owed() {
+        Some(_) => app.admit_request(&caller.metadata).await,
+        None => Ok(()),
+    }
 }
 
 /// A model has the dimension that it has.

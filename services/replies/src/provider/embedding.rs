@@ -143,6 +143,12 @@ impl Providers {
         self.0.catalog.embedder.as_ref().map(|embedder| &embedder.full)
     }
 
+    /// How many numbers these have, where that is configured.
+    #[must_use]
+    pub fn embedding_dimension(&self) -> Option<u32> {
+        self.0.catalog.embedder.as_ref().and_then(|embedder| embedder.dimensions)
+    }
+
     /// Vectors of what was said, in no more time than a first token may take.
     pub async fn embed(&self, texts: &[String]) -> Result<Vectors, Unembedded> {
         self.embed_by(texts, Instant::now() + self.0.limits.first_token).await
