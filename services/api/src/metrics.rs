@@ -20,7 +20,7 @@ use store::Clock;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use answering::Answering;
-use families::{LIMITS, SIZES, TIMES};
+use families::{BOUNDS, LIMITS};
 pub use login::MetricsLogin;
 pub(crate) use page::Page;
 
@@ -64,9 +64,10 @@ impl Metrics {
 }
 
 fn recorder() -> Result<PrometheusRecorder, BuildError> {
-    let builder = PrometheusBuilder::new();
-    let builder = builder.set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &TIMES)?;
-    Ok(builder.set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &SIZES)?.build_recorder())
+    let with = |builder: PrometheusBuilder, (family, bounds): (&str, &[f64])| {
+        builder.set_buckets_for_metric(Matcher::Full(family.to_owned()), bounds)
+    };
+    Ok(BOUNDS.into_iter().try_fold(PrometheusBuilder::new(), with)?.build_recorder())
 }
 
 fn begin(recorder: PrometheusRecorder) -> (PrometheusHandle, Timestamp) {

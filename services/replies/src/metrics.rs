@@ -9,7 +9,8 @@ use metrics::{counter, describe_counter, describe_histogram, histogram};
 use crate::Providers;
 
 const REPLIES: &str = "colloquy_replies_total";
-const FIRST_TOKEN: &str = "colloquy_reply_first_token_seconds";
+/// Named to whoever shows it, who knows its bounds.
+pub const FIRST_TOKEN: &str = "colloquy_reply_first_token_seconds";
 
 /// Says what each of them is.
 pub fn describe() {

@@ -23,9 +23,9 @@ async fn post(who: &Persona<'_>, model: &str) -> Response {
 
 fn requests(page: &Page, method: &str, route: &str, status: &str) -> u32 {
     let labels = [("method", method), ("route", route), ("status", status)];
-    let counted = page.number("colloquy_http_requests_total", &labels);
-    assert_eq!(counted, page.number("colloquy_http_request_seconds_count", &labels), "each was measured");
-    counted
+    let all = page.sum("colloquy_http_requests_total", &labels[..2]);
+    assert_eq!(all, page.value("colloquy_http_request_seconds_count", &labels[..2]), "each was measured");
+    page.number("colloquy_http_requests_total", &labels)
 }
 
 fn limits(page: &Page, limit: &str) -> (u32, u32) {
@@ -106,6 +106,17 @@ on_both_engines! {
         assert_eq!(replies(&page, "fake", "completed"), 1);
         assert_eq!(replies(&page, "fake", "provider_refused"), 1);
         assert_eq!(page.number("colloquy_reply_first_token_seconds_count", &[("provider", "fake")]), 1);
+        let post = [("method", "POST"), ("route", "/api/v1/chat")];
+        for (family, labels, bounds) in [
+            ("colloquy_append_batch_seconds", &[][..], ["0.0001", "30"]),
+            ("colloquy_append_batch_size", &[][..], ["1", "512"]),
+            ("colloquy_http_request_seconds", &post[..], ["0.001", "900"]),
+            ("colloquy_reply_first_token_seconds", &[("provider", "fake")][..], ["0.05", "120"]),
+        ] {
+            for bound in bounds {
+                page.value(&format!("{family}_bucket"), &[labels, &[("le", bound)]].concat());
+            }
+        }
         assert_eq!(page.value("colloquy_passwords_waiting", &[]), 0.0);
         assert_eq!((page.value("colloquy_limits_local", &[]), page.value("colloquy_bus_up", &[])), (0.0, 1.0));
         for family in page.families() {

@@ -68,6 +68,12 @@ impl Page {
         self.get(name, labels).unwrap_or_else(|| panic!("no {name} {labels:?} in {:#?}", self.samples))
     }
 
+    /// Of all that have these labels, whatever else they have.
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let have = |all: &Labels| labels.iter().all(|(name, value)| all.get(*name).is_some_and(|it| it == value));
+        self.samples.iter().filter(|((of, all), _)| of == name && have(all)).map(|(_, value)| value).sum()
+    }
+
     /// A counter, or a gauge that counts.
     pub fn number(&self, name: &str, labels: &[(&str, &str)]) -> u32 {
         let value = self.get(name, labels).unwrap_or(0.0);

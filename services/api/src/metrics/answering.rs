@@ -38,10 +38,10 @@ impl Answering {
 
     fn count(&mut self, status: u16) {
         self.is_told = true;
-        let labels =
-            [("method", self.method.to_owned()), ("route", self.route.clone()), ("status", status.to_string())];
-        counter!(REQUESTS, &labels).increment(1);
-        histogram!(REQUEST_SECONDS, &labels).record(self.begun.elapsed());
+        let (method, route) = (self.method, self.route.clone());
+        counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status.to_string()).increment(1);
+        // Of each route as a whole: each label more would be a histogram more.
+        histogram!(REQUEST_SECONDS, "method" => method, "route" => route).record(self.begun.elapsed());
     }
 }
 

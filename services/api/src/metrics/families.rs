@@ -50,10 +50,25 @@ pub(super) fn describe() {
     );
 }
 
-/// In seconds: a read of one row, up to a reply that somebody waits for.
-pub(super) const TIMES: [f64; 15] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
-pub(super) const SIZES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+/// Between which numbers it is told apart what was measured, in seconds or in appends.
+pub(super) const BOUNDS: [(&str, &[f64]); 4] = [
+    // A read of one row, up to a reply that somebody waits for.
+    (
+        REQUEST_SECONDS,
+        &[
+            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+            900.0,
+        ],
+    ),
+    // A write that nobody waits for the disk for, up to a database that hardly answers.
+    (
+        store::metrics::BATCH_SECONDS,
+        &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0],
+    ),
+    (store::metrics::BATCH_SIZE, &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
+    // A model nearby, up to all that may be tried in its place.
+    (replies::metrics::FIRST_TOKEN, &[0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0]),
+];
 
 pub(crate) const LOG_UP: Family = gauge("colloquy_log_up", "1 where the log answers and can be appended to, else 0.");
 pub(crate) const LOG_HEAD: Family = gauge("colloquy_log_head_position", "The position of the log's last event.");
