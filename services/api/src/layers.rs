@@ -9,7 +9,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tracing::Instrument;
+use futures::Stream;
+use futures::stream::poll_fn;
+use tracing::{Instrument, Span};
 
 use crate::app::App;
 use crate::extract::Context;
@@ -22,7 +24,7 @@ use crate::request_id::{self, HEADER, RequestId};
 /// Gives the request an id, a span and one line in the log.
 pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
     let RequestId(id) = RequestId::of(&request);
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (request.method().clone(), beginning(request.uri().path()).to_owned());
     // An error's, so that no filter takes the id from the lines that it lets through.
     let span = tracing::error_span!("request", request_id = id, %method, path);
     let answering = Answering::begin(&request);
@@ -37,6 +39,19 @@ pub(crate) async fn trace(mut request: Request, next: Next) -> Response {
         response.headers_mut().insert(HEADER, id);
     }
     response
+}
+
+/// A path may be as long as a head; each line would have it.
+fn beginning(path: &str) -> &str {
+    path.get(..path.floor_char_boundary(LONGEST_PATH)).unwrap_or(path)
+}
+
+const LONGEST_PATH: usize = 512;
+
+/// A body's pieces; whatever is said in the log while one is made has the id of the request that is being answered now.
+pub(crate) fn traced<S: Stream>(pieces: S) -> impl Stream<Item = S::Item> {
+    let (span, mut pieces) = (Span::current(), Box::pin(pieces));
+    poll_fn(move |context| span.in_scope(|| pieces.as_mut().poll_next(context)))
 }
 
 /// When a request is counted for its address.
@@ -153,6 +168,14 @@ mod tests {
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(sends.as_bytes()).await.unwrap();
         client
+    }
+
+    #[test]
+    fn of_a_long_path_its_beginning_is_told() {
+        let long = format!("/{}", "x".repeat(10_000));
+        assert_eq!((beginning("/live"), beginning(&long).len()), ("/live", 512));
+        let odd = format!("/{}", "\u{fc}".repeat(512));
+        assert_eq!(beginning(&odd).len(), 511);
     }
 
     #[tokio::test]

@@ -64,6 +64,26 @@ on_both_engines! {
         }
         assert!(!service.node.logs().contains("limit=7"), "what is asked for may be a secret");
     }
+
+    async fn what_is_said_while_a_body_goes_out_has_its_requests_id(stage: Stage) {
+        let mut service = Service::start(stage, &[("COLLOQUY_LOG", "info,sqlx=debug")]).await;
+        let who = json!({"name": "Ann", "email": "ann@example.com", "password": "Passw0rd!"});
+        ask(&service, "registers", Method::POST, "/api/v1/users/register", Some(who.clone()), "").await;
+        let signed_in = ask(&service, "signs-in", Method::POST, "/api/v1/users/login", Some(who), "").await;
+        let token = signed_in["access_token"].as_str().unwrap();
+        // More than goes out at once.
+        for _ in 0..24 {
+            let message = json!({"message": "x".repeat(4_000)});
+            ask(&service, "posts", Method::POST, "/api/v1/chat", Some(message), token).await;
+        }
+        let exported = ask(&service, "exports", Method::GET, "/api/v1/export", None, token).await;
+        assert_eq!(exported["sessions"].as_array().unwrap().len(), 24);
+        assert!(service.node.terminate().await.success());
+        let lines = lines(&service);
+        let mut of_it = lines.iter().filter(|line| is_of(line, "exports"));
+        assert!(of_it.any(|line| line["message"] == "answered"));
+        assert!(of_it.any(|line| line["target"] == "sqlx::query"), "what was read for the body is not told of");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 
-use axum::body::Body;
 use axum::response::Response;
 use domain::chat::message::Message;
 use domain::chat::reply::Interruption;
@@ -60,7 +59,7 @@ pub(super) async fn answer(
         };
         Some((Ok::<_, Infallible>(piece), (None, chunks)))
     });
-    Ok(streamed(Body::from_stream(pieces), position))
+    Ok(streamed(pieces, position))
 }
 
 struct Chunks {

@@ -7,6 +7,8 @@ use futures::stream::{self, Stream};
 use futures::{StreamExt, TryStreamExt};
 use store::StoreError;
 
+use crate::layers::traced;
+
 /// What kind of file it is, and what it is to be called.
 pub(super) struct File {
     pub(super) content_type: &'static str,
@@ -38,5 +40,5 @@ pub(crate) async fn body(
             tracing::error!(cause = store::in_full(error), "a download broke off");
         }
     });
-    Ok(Body::from_stream(pages))
+    Ok(Body::from_stream(traced(pages)))
 }

@@ -7,6 +7,7 @@ use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use domain::ids::MessageId;
+use futures::Stream;
 use futures::stream::unfold;
 use serde::Deserialize;
 use store::Position;
@@ -18,6 +19,7 @@ use super::{Sockets, replying};
 use crate::app::App;
 use crate::commands::Answer;
 use crate::extract::{Body, Caller, IdempotencyKey, Parameters};
+use crate::layers::traced;
 use crate::problem::{Problem, ReplyProblem};
 
 /// `POST /api/v1/chat/stream`.
@@ -86,12 +88,15 @@ fn events(frames: Frames, position: Option<Position>, sockets: Sockets) -> Respo
         let frame = sockets.closing().run_until_cancelled(frames.next()).await??;
         Some((Ok::<_, Infallible>(event(&frame)), (frames, sockets)))
     });
-    streamed(ResponseBody::from_stream(events), position)
+    streamed(events, position)
 }
 
 /// What goes out piece by piece.
-pub(crate) fn streamed(body: ResponseBody, position: Option<Position>) -> Response {
-    let mut response = (HEADERS, body).into_response();
+pub(crate) fn streamed(
+    pieces: impl Stream<Item = Result<String, Infallible>> + Send + 'static,
+    position: Option<Position>,
+) -> Response {
+    let mut response = (HEADERS, ResponseBody::from_stream(traced(pieces))).into_response();
     if let Some(position) = position {
         response.headers_mut().insert(EVENT_POSITION, HeaderValue::from(position.get()));
     }

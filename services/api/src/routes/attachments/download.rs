@@ -15,6 +15,7 @@ use projections::history::{self, Attachment};
 use super::parse;
 use crate::app::App;
 use crate::extract::Caller;
+use crate::layers::traced;
 use crate::problem::{FileProblem, Problem};
 use crate::routes::positioned::MinPosition;
 
@@ -47,7 +48,7 @@ pub(in crate::routes) async fn download(
         }),
         None => return Err(missing(&app, id).await),
     };
-    let mut response = (headers(found, etag), Body::from_stream(bytes)).into_response();
+    let mut response = (headers(found, etag), Body::from_stream(traced(bytes))).into_response();
     tell_part(&mut response, part, size);
     lag.mark(&mut response);
     Ok(response)
