@@ -4,6 +4,7 @@ mod client;
 mod places;
 #[cfg(test)]
 mod tests;
+mod unheard;
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
@@ -14,6 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -27,6 +29,7 @@ use tower_service::Service;
 
 use client::Client;
 pub(crate) use places::Places;
+use unheard::Unheard;
 
 /// How long clients are waited for.
 #[derive(Debug, Clone, Copy)]
@@ -104,9 +107,17 @@ async fn respond(
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
 ) -> Result<Response, Infallible> {
-    let mut request: Request = request.map(Body::new);
+    let waits = request.headers().contains_key(header::EXPECT);
+    let (parts, body) = request.into_parts();
+    let mut body = Unheard::new(body);
+    let mut request = Request::from_parts(parts, Body::new(body.clone()));
     request.extensions_mut().insert(ConnectInfo(peer));
-    router.call(request).await
+    let mut response = router.call(request).await?;
+    if !body.comes_to_its_end(waits).await {
+        // It is closed after this answer, as nobody knows where the next request begins.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 /// A client that has gone again is no reason to wait; what else goes wrong may be mended by those that end.

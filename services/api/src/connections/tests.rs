@@ -1,7 +1,7 @@
 //! Who is cut off, who waits, and who is let end.
 
 use axum::extract::ws::WebSocketUpgrade;
-use axum::routing::get;
+use axum::routing::{get, post};
 use bytes::Bytes;
 use futures::stream::repeat_with;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -104,6 +104,29 @@ async fn answer(stream: &mut TcpStream, end: &str) {
     let mut read = Vec::new();
     while !read.ends_with(end.as_bytes()) {
         assert_ne!(timeout(AT_LAST, stream.read_buf(&mut read)).await.unwrap().unwrap(), 0, "the connection ended");
+    }
+}
+
+#[tokio::test]
+async fn who_is_refused_before_the_body_comes_is_heard_out() {
+    let begun = CancellationToken::new();
+    let has_begun = begun.clone();
+    let refuses = post(async move || {
+        begun.cancel();
+        "no"
+    });
+    let served = served(Router::new().route("/", refuses), 60_000).await;
+    let head = "POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 5\r\n\r\n";
+    let mut client = connect(&served, head).await;
+    has_begun.cancelled().await;
+    client.write_all(b"hello").await.unwrap();
+    answer(&mut client, "no").await;
+    client.write_all(format!("{head}hello").as_bytes()).await.unwrap();
+    answer(&mut client, "no").await;
+    // Who says nothing more, or waits to be told to, hears that this was the last answer.
+    for last in [head.to_owned(), head.replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n")] {
+        let answer = all_of(connect(&served, &last).await).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
     }
 }
 
