@@ -9,6 +9,7 @@ use async_nats::jetstream::consumer::{AckPolicy, PullConsumer};
 use async_nats::jetstream::stream::{Config, StorageType};
 use domain::ids::MessageId;
 use futures::{StreamExt, TryStreamExt};
+use tokio::time::{Instant, timeout_at};
 
 use super::Chunk;
 use super::chunk::stitch;
@@ -22,6 +23,8 @@ const KEPT: Duration = Duration::from_mins(15);
 const KEPT_BYTES: i64 = 256 << 20;
 /// How many messages are asked for at once: far fewer than a connection has room for.
 const PAGE: usize = 1_000;
+/// How long something may be on its way into the stream.
+const UNDER_WAY: Duration = Duration::from_millis(500);
 /// How long NATS remembers who asked for what was told.
 const FORGOTTEN: Duration = Duration::from_secs(5);
 
@@ -87,6 +90,9 @@ pub(super) struct Told {
     waiting: VecDeque<Chunk>,
     /// Up to where there is no gap, or none that can be mended.
     reached: u64,
+    /// Until then something may be on its way into the stream that was neither heard nor kept when this one came: it is asked for
+    /// once more, unless what is heard meanwhile tells.
+    doubts_until: Option<Instant>,
 }
 
 impl Told {
@@ -95,7 +101,8 @@ impl Told {
         let heard = jetstream.client.subscribe(live_of(reply)).await.map_err(refused)?;
         let waiting: VecDeque<_> = replay(jetstream, reply).await?.into();
         let reached = waiting.front().map_or(0, |first| first.at);
-        Ok(Self { jetstream: jetstream.clone(), reply, heard, waiting, reached })
+        let doubts_until = Some(Instant::now() + UNDER_WAY);
+        Ok(Self { jetstream: jetstream.clone(), reply, heard, waiting, reached, doubts_until })
     }
 
     pub(super) async fn next(&mut self) -> Option<Chunk> {
@@ -107,8 +114,15 @@ impl Told {
                 self.reached = self.reached.max(chunk.end());
                 return Some(chunk);
             }
-            let message = self.heard.next().await?;
-            self.waiting.extend(Chunk::decode(&message.payload));
+            let heard = match self.doubts_until {
+                Some(until) => timeout_at(until, self.heard.next()).await,
+                None => Ok(self.heard.next().await),
+            };
+            match heard {
+                Ok(message) => self.waiting.extend(Chunk::decode(&message?.payload)),
+                Err(_) => self.mend().await,
+            }
+            self.doubts_until = None;
         }
     }
 

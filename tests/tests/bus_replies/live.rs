@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use async_nats::jetstream::stream::SubjectTransform;
 use domain::ids::MessageId;
 use nats::Bus;
 use tempfile::TempDir;
@@ -55,6 +56,26 @@ on_both_engines! {
         until_said(&next, reply, "Hello").await;
         assert_eq!(next.said(headless).await.unwrap(), "");
     }
+}
+
+/// What was told just before somebody listens may not be in the stream yet when they ask for what is there.
+#[tokio::test]
+async fn what_was_on_its_way_is_heard_though_nothing_comes_after_it() {
+    let nats = Nats::start().await;
+    let bus = connect(&nats).await;
+    let _makes_the_stream = bus.stops().await.unwrap();
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let jetstream = async_nats::jetstream::new(client);
+    // What comes by another name is kept, and nobody hears it.
+    let mut live = jetstream.get_stream("COLLOQUY_LIVE").await.unwrap().cached_info().config.clone();
+    live.subjects.push("late.>".to_owned());
+    live.subject_transform = Some(SubjectTransform { source: "late.>".to_owned(), destination: "live.>".to_owned() });
+    jetstream.update_stream(live).await.unwrap();
+    let reply = fresh();
+    let mut hearing = bus.hear(reply).await.unwrap();
+    let message = [&0_u64.to_be_bytes(), b"Hello".as_slice()].concat();
+    jetstream.publish(format!("late.{reply}"), message.into()).await.unwrap().await.unwrap();
+    assert_eq!(timeout(PATIENCE, hearing.next()).await.unwrap(), Some(chunk(0, "Hello")));
 }
 
 /// A process alone, its folder, and one reply.
