@@ -54,7 +54,7 @@ on_both_engines! {
         let preflight = service.request(Method::OPTIONS, "/chat").header("origin", APP);
         let preflight = preflight.header("access-control-request-method", "POST").send().await.unwrap();
         assert_eq!(preflight.headers()["access-control-allow-origin"], APP);
-        is_secured(&preflight, 200);
+        is_secured(&preflight, 204);
     }
 
     async fn what_a_user_gets_has_them(limited: Limited) {
