@@ -50,14 +50,18 @@ has_chromium() {
     [[ -x $TOOLS/chromium ]]
 }
 
-has_openai_for_python() {
-    [[ -f $TOOLS/openai-python/installed ]] &&
-        cmp --silent "$TOOLS/openai-python/installed" <(openai_for_python_wanted)
+# What was installed for one Python is of no use to another.
+packages_wanted() { # requirements
+    python3 --version
+    cat "$1"
 }
 
-openai_for_python_wanted() {
-    python3 --version
-    cat "$OPENAI/requirements.txt"
+has_packages() { # folder, requirements
+    [[ -f $TOOLS/$1/installed ]] && cmp --silent "$TOOLS/$1/installed" <(packages_wanted "$2")
+}
+
+has_openai_for_python() {
+    has_packages openai-python "$OPENAI/requirements.txt"
 }
 
 has_openai_for_node() {
@@ -69,14 +73,8 @@ has_compose() {
     [[ -x $TOOLS/docker-compose ]]
 }
 
-# What was installed for one Python is of no use to another.
-schemathesis_wanted() {
-    python3 --version
-    cat "$REQUIREMENTS"
-}
-
 has_schemathesis() {
-    [[ -f $TOOLS/schemathesis/installed ]] && cmp --silent "$TOOLS/schemathesis/installed" <(schemathesis_wanted)
+    has_packages schemathesis "$REQUIREMENTS"
 }
 
 is_installed() {
@@ -221,17 +219,22 @@ unpack_package() {
     new=''
 }
 
-install_schemathesis() {
+# A Python package with all that it needs, each pinned with its hashes.
+install_packages() { # folder, requirements
     new=$(mktemp -d "$TOOLS.new.XXXXXX")
     chmod 0755 "$new"
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --require-hashes --no-deps \
-        --only-binary=:all: --target "$new/schemathesis" --requirement "$REQUIREMENTS" ||
-        die "pip could not install schemathesis (its message is above); it needs Python 3.11 or later"
-    schemathesis_wanted >"$new/schemathesis/installed"
-    rm -rf "$TOOLS/schemathesis"
-    mv -T "$new/schemathesis" "$TOOLS/schemathesis"
+        --only-binary=:all: --target "$new/$1" --requirement "$2" ||
+        die "pip could not install $1 (its message is above); it needs Python 3.11 or later"
+    packages_wanted "$2" >"$new/$1/installed"
+    rm -rf "${TOOLS:?}/$1"
+    mv -T "$new/$1" "$TOOLS/$1"
     rm -rf "$new"
     new=''
+}
+
+install_schemathesis() {
+    install_packages schemathesis "$REQUIREMENTS"
     PYTHONPATH=$TOOLS/schemathesis python3 -m schemathesis.cli --version
 }
 
@@ -258,16 +261,7 @@ install_compose() {
 }
 
 install_openai_for_python() {
-    new=$(mktemp -d "$TOOLS.new.XXXXXX")
-    chmod 0755 "$new"
-    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --require-hashes --no-deps \
-        --only-binary=:all: --target "$new/openai-python" --requirement "$OPENAI/requirements.txt" ||
-        die "pip could not install OpenAI's client (its message is above); it needs Python 3.11 or later"
-    openai_for_python_wanted >"$new/openai-python/installed"
-    rm -rf "$TOOLS/openai-python"
-    mv -T "$new/openai-python" "$TOOLS/openai-python"
-    rm -rf "$new"
-    new=''
+    install_packages openai-python "$OPENAI/requirements.txt"
     PYTHONPATH=$TOOLS/openai-python python3 -c 'import openai; print("openai for Python", openai.__version__)'
 }
 

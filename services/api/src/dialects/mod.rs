@@ -6,6 +6,7 @@ mod refusal;
 pub(crate) mod s0;
 pub(crate) mod s1;
 pub(crate) mod s4;
+mod token;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use domain::values::{DisplayName, Email, MessageBody, Password, PasswordPolicy, 
 use projections::history::{self, Clearing};
 use serde::{Deserialize, Serialize};
 
+use super::token::{NameAndPassword, Token};
 use super::{profile, username};
 use crate::app::App;
 use crate::commands::{Room, home_of};
@@ -19,7 +20,7 @@ use crate::routes::chat::{answer_to, clear};
 use crate::routes::positioned::{Done, MinPosition, Secret};
 use crate::routes::posting::{PostRequest, Terms, Wanted};
 use crate::routes::users::{Applicant, Opened, open_account};
-use crate::routes::{Sockets, health, sign_in};
+use crate::routes::{Sockets, health};
 use crate::time::Time;
 pub(crate) use looking_back::look_back;
 
@@ -106,30 +107,13 @@ pub(crate) async fn register(
     Ok(Done(position, ShownUser { username, email, full_name: name, disabled: false }))
 }
 
-#[derive(Deserialize)]
-pub(crate) struct TokenRequest {
-    username: Option<String>,
-    password: Option<String>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct Token {
-    access_token: String,
-    token_type: &'static str,
-}
-
 /// `POST /token`: a form, as it is usual among clients of tokens.
 pub(crate) async fn token(
     State(app): State<App>,
     context: Context,
-    Form(request): Form<TokenRequest>,
+    Form(request): Form<NameAndPassword>,
 ) -> Result<Secret<Done<Token>>, Problem> {
-    let mut fields = Fields::default();
-    let username = fields.need("username", request.username, Ok);
-    let password = fields.need("password", request.password, Ok);
-    let (Some(username), Some(password)) = (username, password) else { return Err(fields.into_problem()) };
-    let (access_token, _, position) = sign_in::brief(&app, context, &username, password).await?;
-    Ok(Secret(Done(position, Token { access_token, token_type: "bearer" })))
+    request.sign_in(&app, context).await
 }
 
 /// `GET /users/me`.

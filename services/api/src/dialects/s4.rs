@@ -7,16 +7,17 @@ use domain::ids::{MessageId, UserId};
 use domain::values::{Email, Password, PasswordPolicy, Username};
 use serde::{Deserialize, Serialize};
 
+use super::token::{NameAndPassword, Token};
 use crate::app::App;
 use crate::extract::{Body, Caller, Context, IdempotencyKey};
 use crate::problem::{Fields, Problem};
+use crate::routes::Sockets;
 use crate::routes::chat::answer_to;
 use crate::routes::positioned::{Done, MinPosition, Secret, Seen};
 use crate::routes::posting::{PostRequest, Terms, Wanted};
 use crate::routes::replies::{self, Task};
 use crate::routes::replying::{Answered, ShownUsage};
 use crate::routes::users::{Applicant, Opened, open_account};
-use crate::routes::{Sockets, sign_in};
 use crate::time::Time;
 pub(crate) use conversations::list;
 
@@ -64,30 +65,13 @@ pub(crate) async fn register(
     Ok(Done(position, ShownUser { id, username, email, created_at: Time(at) }))
 }
 
-#[derive(Deserialize)]
-pub(crate) struct LoginRequest {
-    username: Option<String>,
-    password: Option<String>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct Token {
-    access_token: String,
-    token_type: &'static str,
-}
-
 /// `POST /auth/login`: what is in the address is not looked at.
 pub(crate) async fn login(
     State(app): State<App>,
     context: Context,
-    Body(request): Body<LoginRequest>,
+    Body(request): Body<NameAndPassword>,
 ) -> Result<Secret<Done<Token>>, Problem> {
-    let mut fields = Fields::default();
-    let username = fields.need("username", request.username, Ok);
-    let password = fields.need("password", request.password, Ok);
-    let (Some(username), Some(password)) = (username, password) else { return Err(fields.into_problem()) };
-    let (access_token, _, position) = sign_in::brief(&app, context, &username, password).await?;
-    Ok(Secret(Done(position, Token { access_token, token_type: "bearer" })))
+    request.sign_in(&app, context).await
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use futures::stream::{self, Stream};
 use futures::{StreamExt, TryStreamExt};
 use store::StoreError;
 
+use super::positioned::Lag;
 use crate::layers::traced;
 
 /// What kind of file it is, and what it is to be called.
@@ -29,10 +30,19 @@ impl File {
     }
 }
 
-/// The first page is read before the answer begins, so that a database that is away can still be told.
-pub(crate) async fn body(
+/// The same for who reads it at once: JSON, and how far it lags.
+pub(crate) async fn json(
     pages: impl Stream<Item = Result<String, StoreError>> + Send + 'static,
-) -> Result<Body, StoreError> {
+    lag: Lag,
+) -> Result<Response, StoreError> {
+    let json = HeaderValue::from_static("application/json");
+    let mut response = ([(header::CONTENT_TYPE, json)], body(pages).await?).into_response();
+    lag.mark(&mut response);
+    Ok(response)
+}
+
+/// The first page is read before the answer begins, so that a database that is away can still be told.
+async fn body(pages: impl Stream<Item = Result<String, StoreError>> + Send + 'static) -> Result<Body, StoreError> {
     let mut pages = Box::pin(pages);
     let first = pages.try_next().await?;
     let pages = stream::iter(first.map(Ok)).chain(pages).inspect(|page: &Result<String, StoreError>| {

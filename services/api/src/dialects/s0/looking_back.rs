@@ -1,8 +1,7 @@
 //! `GET /chat/history`: the last so many messages, or all that there are, streamed.
 
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use domain::values::Invalid;
 use futures::stream::try_unfold;
 use projections::history::{self, Cursor, HistoryQuery, Message, Role, Scope};
@@ -14,7 +13,7 @@ use crate::app::App;
 use crate::commands::home_of;
 use crate::extract::{Caller, Parameters};
 use crate::problem::{Fields, Problem};
-use crate::routes::download::body;
+use crate::routes::download;
 use crate::routes::positioned::MinPosition;
 use crate::time::Time;
 
@@ -51,11 +50,7 @@ pub(crate) async fn look_back(
         limit: 1,
     };
     let walk = Walk::begin(app.read_models.history.clone(), all, newest, signature(&app, caller.user).await?).await?;
-    let body = body(try_unfold(walk, Walk::next)).await?;
-    let json = HeaderValue::from_static("application/json");
-    let mut response = ([(header::CONTENT_TYPE, json)], body).into_response();
-    lag.mark(&mut response);
-    Ok(response)
+    Ok(download::json(try_unfold(walk, Walk::next), lag).await?)
 }
 
 /// Goes through a conversation from some message on, and gives it out a page at a time.

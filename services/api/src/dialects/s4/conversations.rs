@@ -3,8 +3,7 @@
 use std::vec;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use domain::ids::{ConversationId, UserId};
 use futures::stream::try_unfold;
 use projections::history::{self, Conversation, ConversationsQuery, Cursor, HistoryQuery, Message, Role, Scope};
@@ -14,9 +13,8 @@ use store::{Position, ReadModel, StoreError};
 use crate::app::App;
 use crate::extract::{Caller, Parameters};
 use crate::problem::{Fields, Problem};
-use crate::routes::download::body;
-use crate::routes::pages;
 use crate::routes::positioned::MinPosition;
+use crate::routes::{download, pages};
 use crate::time::Time;
 
 #[derive(Deserialize)]
@@ -46,11 +44,7 @@ pub(crate) async fn list(
     };
     let left = history::conversations(model.db(), &query).await?.conversations.into_iter();
     let walk = Walk { model, owner: caller.user, left, at: At::Begin };
-    let body = body(try_unfold(walk, Walk::next)).await?;
-    let json = HeaderValue::from_static("application/json");
-    let mut response = ([(header::CONTENT_TYPE, json)], body).into_response();
-    lag.mark(&mut response);
-    Ok(response)
+    Ok(download::json(try_unfold(walk, Walk::next), lag).await?)
 }
 
 /// Goes through conversations and their messages, and gives them out a page at a time.
