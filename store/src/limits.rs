@@ -43,7 +43,11 @@ impl Limits {
         };
         let ((queue, waiting), time) = (mpsc::channel(QUEUE), SharedTime::new(clock));
         tokio::spawn(decider::run(db.clone(), time.clone(), waiting));
-        Ok(Self { db, time, queue })
+        let limits = Self { db, time, queue };
+        // What time it is for all, a node knows when it has decided something.
+        let looking = limits.clone();
+        tokio::spawn(async move { looking.decide(Vec::new(), |_| ()).await });
+        Ok(limits)
     }
 
     /// Where they are kept.

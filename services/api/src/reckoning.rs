@@ -22,7 +22,7 @@ pub(crate) async fn of_post(app: &App, command: &PostMessage) -> Result<Option<A
     let new = said.map(replies::tokens).fold(0, u32::saturating_add);
     let told = match followed(app, command).await? {
         Some(message) => told(app, command.by, message).await?,
-        None => app.context.system.as_deref().map_or(0, replies::tokens),
+        None => told_always(app),
     };
     Ok(Some(Asks::of(&app.providers, command.ids.reply, told.saturating_add(new), asked)))
 }
@@ -59,6 +59,10 @@ async fn told(app: &App, owner: UserId, last: MessageId) -> Result<u32, StoreErr
     let history = app.read_models.history.db();
     match history::message(history, owner, last).await? {
         Some(message) => app.context.tokens(history, message).await,
-        None => Ok(0),
+        None => Ok(told_always(app)),
     }
+}
+
+fn told_always(app: &App) -> u32 {
+    app.context.system.as_deref().map_or(0, replies::tokens)
 }

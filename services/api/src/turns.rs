@@ -22,7 +22,8 @@ pub(crate) struct Paid {
 
 /// What stands in the way.
 enum Refusal {
-    Limit(Refused),
+    /// And for which address the request has still to be counted, if it has.
+    Limit(Refused, Option<String>),
     Budget(Exceeded),
 }
 
@@ -40,11 +41,10 @@ impl App {
         C: Command,
         Problem: From<C::Error>,
     {
-        let address = limits::owed();
-        let paid = match self.pay(caller, asks, address.clone()).await? {
+        let paid = match self.pay(caller, asks).await? {
             Ok(paid) => paid,
             Err(refusal) if refusal.is_passed_by_a_repeat() && self.came_before(before).await? => {
-                if let Some(address) = address {
+                if let Refusal::Limit(_, Some(address)) = refusal {
                     limits::owe(address);
                 }
                 return Ok(self.executor.execute(command, caller.metadata.clone()).await?);
@@ -72,7 +72,7 @@ impl App {
 
     /// Lets somebody ask a model for what is no reply.
     pub(crate) async fn admit_asking(&self, caller: &Caller, asks: Asks) -> Result<Paid, Problem> {
-        let paid = self.pay(caller, Some(asks), limits::owed()).await?;
+        let paid = self.pay(caller, Some(asks)).await?;
         paid.map_err(|refusal| self.refuse_turn(refusal, caller))
     }
 
@@ -90,26 +90,24 @@ impl App {
         }
     }
 
-    /// It came to nothing.
+    /// It came to nothing. What is reserved for a reply that somebody else has asked for, under the same key, stays so.
     pub(crate) async fn take_back(&self, Paid { charge, reserved }: Paid) {
         self.limits.withdraw(charge).await;
-        self.limits.give_back(reserved).await;
+        if !self.came_before(reserved.reply()).await.unwrap_or(true) {
+            self.limits.give_back(reserved).await;
+        }
     }
 
-    async fn pay(
-        &self,
-        caller: &Caller,
-        asks: Option<Asks>,
-        address: Option<String>,
-    ) -> Result<Result<Paid, Refusal>, Problem> {
+    async fn pay(&self, caller: &Caller, asks: Option<Asks>) -> Result<Result<Paid, Refusal>, Problem> {
         let (rate, asker) = (self.rate_of(caller).await?, Asker { user: caller.user, key: caller.metadata.key });
         let funds = match self.limits.funds(asker, asks).await? {
             Ok(funds) => funds,
             Err(exceeded) => return Ok(Err(Refusal::Budget(exceeded))),
         };
-        let charge = match self.limits.admit_turn(caller.user, rate, address).await {
+        let address = limits::owed();
+        let charge = match self.limits.admit_turn(caller.user, rate, address.clone()).await {
             Ok(charge) => charge,
-            Err(refused) => return Ok(Err(Refusal::Limit(refused))),
+            Err(refused) => return Ok(Err(Refusal::Limit(refused, address))),
         };
         Ok(match self.limits.reserve(funds).await {
             Ok(reserved) => Ok(Paid { charge, reserved }),
@@ -129,7 +127,7 @@ impl App {
 
     fn refuse_turn(&self, refusal: Refusal, caller: &Caller) -> Problem {
         match refusal {
-            Refusal::Limit(refused) => self.refuse(refused, &caller.metadata),
+            Refusal::Limit(refused, _) => self.refuse(refused, &caller.metadata),
             Refusal::Budget(exceeded) => self.refuse_spending(exceeded, &caller.metadata),
         }
     }
@@ -139,7 +137,7 @@ impl Refusal {
     /// An address comes as often as it may, whatever for.
     fn is_passed_by_a_repeat(&self) -> bool {
         match self {
-            Self::Limit(refused) => refused.is_of_turns(),
+            Self::Limit(refused, _) => refused.is_of_turns(),
             Self::Budget(_) => true,
         }
     }

@@ -29,18 +29,23 @@ impl SharedTime {
     }
 
     /// Takes in what the server's clock said between two looks at one's own. One that is moved by hand is everybody's.
-    pub(super) fn learn(&self, before: Timestamp, server: Timestamp, after: Timestamp) {
-        match self.clock {
-            Clock::System => self.ahead.store(ahead(before, server, after), Ordering::Relaxed),
-            Clock::Manual(_) => {}
+    pub(super) fn learn(&self, looks: &[Look]) {
+        match (&self.clock, ahead(looks)) {
+            (Clock::System, Some(ahead)) => self.ahead.store(ahead, Ordering::Relaxed),
+            (Clock::System, None) | (Clock::Manual(_), _) => {}
         }
     }
 }
 
-/// As far as anybody can tell it said so half-way.
-const fn ahead(before: Timestamp, server: Timestamp, after: Timestamp) -> i64 {
-    let half = after.as_micros().saturating_sub(before.as_micros()) / 2;
-    server.as_micros().saturating_sub(before.as_micros().saturating_add(half))
+/// One's own clock, the server's, and one's own again.
+pub(super) type Look = (Timestamp, Timestamp, Timestamp);
+
+/// By the quickest look: as far as anybody can tell the server said so half-way.
+fn ahead(looks: &[Look]) -> Option<i64> {
+    let took = |(before, _, after): &Look| after.as_micros().saturating_sub(before.as_micros());
+    let quickest = looks.iter().min_by_key(|look| took(look))?;
+    let (before, server, _) = quickest;
+    Some(server.as_micros().saturating_sub(before.as_micros().saturating_add(took(quickest) / 2)))
 }
 
 fn later(moment: Timestamp, micros: i64) -> Timestamp {
@@ -56,8 +61,8 @@ mod tests {
     #[test]
     fn whoever_is_ahead_or_behind_comes_to_the_servers_time() {
         for off in [-3_000_000, -7, 0, 400, 5_000_000] {
-            let (before, after) = (later(NOW, off), later(NOW, off + 300));
-            let differs = ahead(before, later(NOW, 150), after);
+            let look = |server, took| (later(NOW, off), later(NOW, server), later(NOW, off + took));
+            let differs = ahead(&[look(90_000, 100_000), look(150, 300), look(9, 9_000)]).unwrap();
             assert_eq!(later(later(NOW, off + 1_000), differs), later(NOW, 1_000), "{off}");
         }
     }
@@ -65,11 +70,12 @@ mod tests {
     #[test]
     fn a_clock_that_is_moved_by_hand_is_right() {
         let time = SharedTime::new(Clock::manual(NOW));
-        time.learn(NOW, later(NOW, 9_000_000), NOW);
+        time.learn(&[(NOW, later(NOW, 9_000_000), NOW)]);
         assert_eq!(time.now(), NOW);
         let time = SharedTime::new(Clock::System);
         let own = time.own();
-        time.learn(own, later(own, 3_600_000_000), own);
+        time.learn(&[]);
+        time.learn(&[(own, later(own, 3_600_000_000), own)]);
         assert!(time.now() >= later(own, 3_600_000_000));
     }
 }

@@ -199,6 +199,18 @@ on_both_engines! {
         assert_eq!((standing(&ann).await, fake.asked().len()), ((100, 0), 1));
     }
 
+    async fn whose_budget_is_spent_still_counts_for_the_address(stage: Stage) {
+        let rates = Rates { address: Some("20/minute".parse().unwrap()), budgets: Budgets { user: tokens("10/day"), key: Vec::new() }, ..Rates::default() };
+        let fake = FakeProvider::start().await;
+        let app = TestApp::start(stage, Options { rates, ..Options::asking(&fake) }).await;
+        let ann = app.user("ann").await;
+        for left in [17, 16] {
+            let over = post(&ann, "/api/v1/chat", hello(50)).await;
+            assert_eq!(over.headers()["ratelimit"], format!(r#""address";r={left};t=60"#));
+            assert_eq!(code(over, 429).await, "budget_exceeded");
+        }
+    }
+
     // What a model will be told of the conversation counts from the beginning.
     async fn what_was_said_before_is_reserved_for(stage: Stage) {
         let (app, fake) = start(stage, ["1000/day", "off"]).await;

@@ -45,14 +45,15 @@ async fn what_one_node_reserves_no_other_spends_though_it_dies() {
     for url in &urls {
         assert_eq!(standing(&nodes, url).await, [json!(0), json!(52)], "hello is two, and the answer fifty at most");
     }
-    fake.until_asked(1).await;
-    // It may be the one that makes the reply: then that ends without it.
-    nodes.others[0].kill().await;
     let (first, last) = (&urls[0], &urls[2]);
+    let task: Value = admitted.into_iter().next().unwrap().json().await.unwrap();
+    let mut reply = nodes.ann.resume(first, task["task_id"].as_str().unwrap(), Since::Query(0)).await;
+    while reply.said().await.unwrap().name != "delta" {}
+    // It may be the one that makes the reply: then that ends with what was said.
+    nodes.others[0].kill().await;
     assert_eq!(post(&nodes, last).await.status(), 429);
     fake.release();
-    let task: Value = admitted.into_iter().next().unwrap().json().await.unwrap();
-    nodes.ann.resume(first, task["task_id"].as_str().unwrap(), Since::Query(0)).await.rest().await;
+    reply.rest().await;
     let [spent, reserved] = standing(&nodes, first).await;
     assert_eq!((reserved, spent == 0), (json!(0), false));
     assert_eq!(standing(&nodes, last).await, [spent, json!(0)]);

@@ -6,7 +6,7 @@ use store::Db;
 use tests::{Stage, on_both_engines};
 use uuid::Uuid;
 
-use crate::cast::{limited, message, say, used};
+use crate::cast::{header, limited, message, say, used};
 
 on_both_engines! {
     async fn what_is_not_done_is_not_counted(stage: Stage) {
@@ -40,6 +40,9 @@ on_both_engines! {
         assert_eq!((send("hello").await, send("hello").await), (200, 200));
         assert_eq!(send("another").await, 422);
         assert_eq!(used(&ann).await.1, 1);
+        let nowhere = json!({"message": "hello", "session_id": Uuid::nil()});
+        let answer = ann.request(Method::POST, "/api/v1/chat").json(&nowhere).send().await.unwrap();
+        assert_eq!(header(&answer, "ratelimit"), r#""user";r=1;t=60"#, "the one place that is taken");
         assert_eq!((say(&ann, 2).await, used(&ann).await.1), (vec![200, 429], 2));
     }
 

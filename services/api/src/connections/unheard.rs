@@ -13,7 +13,13 @@ use tokio::time::timeout;
 
 /// A body that two have: whoever answers, and whoever hears it out.
 #[derive(Clone)]
-pub(super) struct Unheard(Arc<Mutex<Incoming>>);
+pub(super) struct Unheard(Arc<Mutex<Heard>>);
+
+struct Heard {
+    body: Incoming,
+    /// Of some that is known only once it was asked for what comes next.
+    is_over: bool,
+}
 
 /// How much more of it is heard, and how long.
 const MOST: usize = 64 << 10;
@@ -21,7 +27,7 @@ const A_MOMENT: Duration = Duration::from_millis(500);
 
 impl Unheard {
     pub(super) fn new(body: Incoming) -> Self {
-        Self(Arc::new(Mutex::new(body)))
+        Self(Arc::new(Mutex::new(Heard { body, is_over: false })))
     }
 
     /// Whether it does now. A client that has yet to send it would find its connection closed, and no answer; one that waits to be
@@ -44,7 +50,7 @@ impl Unheard {
         timeout(A_MOMENT, rest).await.unwrap_or(false)
     }
 
-    fn body(&self) -> MutexGuard<'_, Incoming> {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -54,14 +60,18 @@ impl HttpBody for Unheard {
     type Error = hyper::Error;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut *self.body()).poll_frame(context)
+        let mut heard = self.heard();
+        let polled = Pin::new(&mut heard.body).poll_frame(context);
+        heard.is_over |= matches!(polled, Poll::Ready(None));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body().is_end_stream()
+        let heard = self.heard();
+        heard.is_over || heard.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body().size_hint()
+        self.heard().body.size_hint()
     }
 }

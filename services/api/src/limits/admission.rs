@@ -5,6 +5,7 @@ use domain::limit::Window;
 use domain::token::notice::LimitKind;
 use store::StoreError;
 use store::limits::States;
+use tracing::Instrument;
 
 use super::windows::{Admitted, Aside, Counted, Declined, Refused, Said, Standing, decide, keys};
 use super::{RateLimits, shown};
@@ -50,6 +51,7 @@ impl RateLimits {
     pub(crate) async fn withdraw(&self, charge: Charge) {
         let mut places = charge.0;
         places.retain(|(it, _)| it.kind != LimitKind::Address);
+        shown::take_back(|kind| places.iter().any(|(it, _)| it.kind == kind));
         self.free(places).await;
     }
 
@@ -83,7 +85,7 @@ impl RateLimits {
             return Ok(<_>::default());
         }
         let (limits, asked) = (self.clone(), open.clone());
-        let decided = tokio::spawn(async move { limits.decide_with_all(&asked).await });
+        let decided = tokio::spawn(async move { limits.decide_with_all(&asked).await }.in_current_span());
         match decided.await {
             Ok(Ok(Some(said))) => {
                 self.0.local.is_not_needed();

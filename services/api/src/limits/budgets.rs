@@ -68,6 +68,13 @@ impl Asks {
     }
 }
 
+impl Reserved {
+    /// For which reply something is.
+    pub(crate) fn reply(&self) -> Option<MessageId> {
+        self.0.as_ref().map(|(reply, _)| *reply)
+    }
+}
+
 impl RateLimits {
     /// Whether anybody has a budget.
     pub(crate) fn have_budgets(&self) -> bool {

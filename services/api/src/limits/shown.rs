@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use domain::limit::Rate;
+use domain::token::notice::LimitKind;
 use serde::Serialize;
 use tracing::Instrument;
 
@@ -31,6 +32,15 @@ tokio::task_local! {
 pub(crate) fn tell(standings: Vec<Standing>) {
     // What comes over a socket has no headers.
     let _ = KNOWN.try_with(|known| known.borrow_mut().told.extend(standings));
+}
+
+/// A place in each of these windows is free again.
+pub(super) fn take_back(of: impl Fn(LimitKind) -> bool) {
+    let _ = KNOWN.try_with(|known| {
+        for standing in known.borrow_mut().told.iter_mut().filter(|it| of(it.kind)) {
+            *standing = standing.without(1);
+        }
+    });
 }
 
 /// The request is counted for its address with whatever else it counts for: one decision is as dear as another.
