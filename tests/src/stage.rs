@@ -5,8 +5,9 @@ use std::time::Duration;
 use nats::Bus;
 use projections::{Embeddings, History, Projection, RateLimit, ReadModels, SEARCH_PATH, Search, TokenActivity, Usage};
 use projector::{State, Worker};
+use store::limits::Limits;
 use store::read_model::Home;
-use store::{Db, Durability, Lease, Log, PostgresDb, ReadModel, SqliteFile};
+use store::{Clock, Db, Durability, Lease, Log, PostgresDb, ReadModel, SqliteFile};
 use tempfile::TempDir;
 use tokio::sync::watch::Receiver;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -98,6 +99,16 @@ impl Stage {
 
     pub fn another_db(&self) -> Db {
         self.url.as_deref().map_or_else(|| open_sqlite(&self.folder), open_postgres)
+    }
+
+    /// The limits as other processes have them. One is opened after the other: SQLite refuses whoever comes while the first
+    /// gives the file its journal.
+    pub async fn limits_of_nodes(&self, nodes: usize, clock: &Clock) -> Vec<Limits> {
+        let mut all = Vec::new();
+        for _ in 0..nodes {
+            all.push(Limits::open(&self.another_db(), clock.clone()).await.expect("the file can be made"));
+        }
+        all
     }
 
     /// The bus as another process has it, or, where there is but one, the next.

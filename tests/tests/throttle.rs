@@ -299,7 +299,7 @@ on_both_engines! {
     }
 
     async fn decisions_on_the_same_limits_lose_nothing_whatever_their_order(stage: Stage) {
-        let nodes: Vec<Limits> = join_all((0..4).map(async |_| limits(&stage.another_db()).await)).await;
+        let nodes = stage.limits_of_nodes(4, &Clock::manual(NOW)).await;
         let decisions = (0..80).zip(nodes.iter().cycle()).map(|(number, node)| {
             let keys = if number % 2 == 0 { ["a", "b"] } else { ["b", "a"] };
             node.decide(owned(keys), |states| (0..2).for_each(|place| add(states, place, "x", at(60))))

@@ -25,8 +25,7 @@ fn admit(states: &mut States<'_>) -> Result<Timestamp, Timestamp> {
 on_both_engines! {
     async fn never_more_in_any_minute_and_never_a_refusal_while_there_were_fewer(stage: Stage) {
         let clock = Clock::manual(BEGINNING);
-        let nodes: Vec<Limits> =
-            join_all((0..NODES).map(async |_| Limits::open(&stage.another_db(), clock.clone()).await.unwrap())).await;
+        let nodes = stage.limits_of_nodes(NODES, &clock).await;
         let (mut dice, mut admitted) = (Dice::cast(), Vec::<Timestamp>::new());
         for _ in 0..120 {
             clock.advance(i64::try_from(dice.below(25)).unwrap());
