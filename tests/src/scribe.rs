@@ -16,7 +16,8 @@ use serde::Serialize;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use store::{Append, Log, NewEvent};
-use uuid::Uuid;
+
+use crate::Dice;
 
 /// A log that is written by hand.
 pub struct Scribe {
@@ -153,9 +154,9 @@ impl Scribe {
 
 /// A story of some people, a bit different each time: turns, files, late replies, branches, changes, deletions.
 pub async fn tell(scribe: &mut Scribe, owners: &[UserId], turns: usize) {
-    let (mut open, mut awaited) = (Vec::<Room>::new(), Vec::new());
+    let (mut chance, mut open, mut awaited) = (Dice::cast(), Vec::<Room>::new(), Vec::new());
     for turn in 0..turns {
-        let dice = usize::from(store::fresh_id::<Uuid>().as_bytes()[15]);
+        let dice = chance.below(256);
         let owner = owners[dice % owners.len()];
         if open.is_empty() || dice % 5 == 0 {
             open.push(Room { owner, id: scribe.start(owner).await, said: Vec::new() });
@@ -175,7 +176,8 @@ pub async fn tell(scribe: &mut Scribe, owners: &[UserId], turns: usize) {
         if dice % 7 == 0 && !awaited.is_empty() {
             scribe.complete(awaited.swap_remove(0), "a late reply").await;
         }
-        if dice % 11 == 0 {
+        // In the first half: what is told after that stays.
+        if turn < turns / 2 && dice % 11 == 0 {
             let gone = open.swap_remove(at);
             awaited.retain(|reply| !gone.said.contains(reply));
             scribe.delete(gone.owner, gone.id).await;

@@ -81,7 +81,7 @@ pub fn words(dice: &mut Dice) -> String {
 /// A story of some people: turns, late replies, their own vectors, given twice, favourites, deletions.
 pub fn story(dice: &mut Dice, owners: &[UserId], turns: usize) -> Vec<Event> {
     let (mut events, mut open, mut awaited, mut there) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..turns {
+    for turn in 0..turns {
         let owner = owners[dice.below(owners.len())];
         if open.is_empty() || dice.below(20) == 0 {
             let room = fresh_id::<ConversationId>();
@@ -113,7 +113,8 @@ pub fn story(dice: &mut Dice, owners: &[UserId], turns: usize) -> Vec<Event> {
             awaited.retain(|(reply, _)| *reply != message);
             events.push(message_deleted(message, room, owner));
         }
-        if dice.below(150) == 0 {
+        // In the first half: what is told after that stays.
+        if turn < turns / 2 && dice.below(150) == 0 {
             let (room, owner) = open.swap_remove(dice.below(open.len()));
             there.retain(|(_, of, _)| *of != room);
             events.push(conversation_deleted(room, owner));
