@@ -172,12 +172,18 @@ on_both_engines! {
         assert_eq!(post(&ann, "/api/v1/chat/background", nowhere).await.status(), 404);
         assert_eq!(standing(&ann).await, (0, 0));
         fake.then(gated(10, 5));
-        let keyed = async || {
+        let under_key = |body: Value| {
             let request = ann.request(Method::POST, "/api/v1/chat/background").header("idempotency-key", "mine");
-            request.json(&hello(50)).send().await.unwrap().json::<Value>().await.unwrap()["task_id"].clone()
+            request.json(&body).send()
+        };
+        let keyed = async || {
+            under_key(hello(50)).await.unwrap().json::<Value>().await.unwrap()["task_id"].clone()
         };
         let task = keyed().await;
         assert_eq!((keyed().await, standing(&ann).await), (task.clone(), (0, 52)), "the same reply");
+        let other = under_key(json!({"message": "another", "max_tokens": 30})).await.unwrap();
+        assert_eq!(code(other, 422).await, "idempotency_key_reused");
+        assert_eq!(standing(&ann).await, (0, 52), "what is reserved for the first one stays so");
         fake.until_asked(1).await;
         fake.release();
         until_over(&app, &ann, task.as_str().unwrap()).await;

@@ -131,6 +131,19 @@ async fn who_is_refused_before_the_body_comes_is_heard_out() {
 }
 
 #[tokio::test]
+async fn who_sent_all_once_they_were_told_to_keeps_the_connection() {
+    let served = served(Router::new().route("/", post(async |said: String| said)), 60_000).await;
+    let head = "POST / HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut client = connect(&served, "").await;
+    for _ in 0..2 {
+        client.write_all(head.as_bytes()).await.unwrap();
+        answer(&mut client, "100 Continue\r\n\r\n").await;
+        client.write_all(b"5\r\nhello\r\n0\r\n\r\n").await.unwrap();
+        answer(&mut client, "hello").await;
+    }
+}
+
+#[tokio::test]
 async fn who_finds_no_place_waits_until_somebody_leaves() {
     let socket = get(async |opened: WebSocketUpgrade| {
         opened.on_upgrade(async |mut socket| while socket.recv().await.is_some() {})
