@@ -190,7 +190,7 @@ on_both_engines! {
             assert!(matches!(one.admit(None, "ann", NOW).await.unwrap(), Admission::Admitted(_)));
         }
         let refused = one.admit(None, "ann", NOW).await.unwrap();
-        assert!(matches!(refused, Admission::Refused { retry_after_seconds: 2, full: None }));
+        assert!(matches!(refused, Admission::Refused { retry_after_seconds: 2, most: 5, used: 6 }));
     }
 
     async fn guesses_at_an_account_and_under_a_name_that_reads_like_its_id_count_apart(stage: Stage) {

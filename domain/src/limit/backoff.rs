@@ -45,6 +45,12 @@ impl Backoff {
         *self = Self { failures, blocked_until, last: self.last };
     }
 
+    /// How many went wrong.
+    #[must_use]
+    pub const fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// When it is as if nothing had happened.
     #[must_use]
     pub const fn expires_at(&self) -> Timestamp {
@@ -72,6 +78,7 @@ mod tests {
             let until = now.plus_seconds(wait);
             if wait > 0 {
                 assert_eq!(backoff.admit(now), Err(until));
+                assert!(backoff.failures() > Backoff::FREE);
                 assert_eq!(backoff.admit(Timestamp::from_micros(until.as_micros() - 1)), Err(until));
             }
             now = until;

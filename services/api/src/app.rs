@@ -126,7 +126,8 @@ impl App {
         let admitted = admitted.map_err(LimitProblem::Away)?;
         Ok(admitted.map_err(|retry_after| {
             self.note_attempt(LimitKind::Registration, metadata);
-            LimitProblem::TooManySignIns { retry_after, full: self.throttle.rate() }
+            let most = self.throttle.rate().map_or(0, Rate::most);
+            LimitProblem::TooManySignIns { retry_after, most, used: most }
         })?)
     }
 
@@ -140,9 +141,9 @@ impl App {
         let admission = self.throttle.admit(metadata.ip.as_deref(), guess, self.throttle.now()).await;
         match admission.map_err(LimitProblem::Away)? {
             Admission::Admitted(ticket) => Ok(ticket),
-            Admission::Refused { retry_after_seconds: retry_after, full } => {
+            Admission::Refused { retry_after_seconds: retry_after, most, used } => {
                 self.note_attempt(LimitKind::SignIn, metadata);
-                Err(LimitProblem::TooManySignIns { retry_after, full }.into())
+                Err(LimitProblem::TooManySignIns { retry_after, most, used }.into())
             }
         }
     }

@@ -51,8 +51,9 @@ pub enum Admission {
     Admitted(Ticket),
     Refused {
         retry_after_seconds: u32,
-        /// The address' rate, where it is that.
-        full: Option<Rate>,
+        /// How many are free of waiting, or may come from an address, and how many there were.
+        most: usize,
+        used: usize,
     },
 }
 
@@ -109,10 +110,10 @@ impl Throttle {
         tried.tell(LimitKind::SignIn, rate, now);
         Ok(match tried.until {
             None => Admission::Admitted(Ticket(Some(Charged { bucket, identifier, address, at: now }))),
-            Some(until) => Admission::Refused {
-                retry_after_seconds: now.seconds_until(until),
-                full: tried.window.filter(|window| window.blocked_until(now, rate).is_some()).map(|_| rate),
-            },
+            Some(until) => {
+                let (most, used) = tried.reached(rate, now);
+                Admission::Refused { retry_after_seconds: now.seconds_until(until), most, used }
+            }
         })
     }
 
@@ -175,9 +176,12 @@ impl Throttle {
 }
 
 /// What came of an attempt.
+#[derive(Default)]
 struct Tried {
     /// When it may be made, where it may not now.
     until: Option<Timestamp>,
+    /// So many failures under the name are why.
+    failures: Option<u32>,
     /// The address', if there is an address.
     window: Option<Window>,
 }
@@ -188,15 +192,25 @@ impl Tried {
         metrics::limited(kind, self.until.is_none());
         tell(self.window.iter().map(|window| Standing::of(kind, rate, window, now)).collect());
     }
+
+    /// Of what stands in the way: how many are let pass, and how many came.
+    fn reached(&self, rate: Rate, now: Timestamp) -> (usize, usize) {
+        match (self.failures, &self.window) {
+            (Some(failures), _) => (Backoff::FREE as usize, failures as usize),
+            (None, Some(window)) => (rate.most(), window.used(now, rate)),
+            (None, None) => (rate.most(), rate.most()),
+        }
+    }
 }
 
 /// The name's failures first, then the address' window. Who is refused by either counts in neither.
 fn decide(states: &mut States<'_>, rate: Rate, has_window: bool, now: Timestamp) -> Tried {
     let mut backoff: Backoff = states.get(0);
     if let Err(until) = backoff.admit(now) {
-        return Tried { until: Some(until), window: has_window.then(|| states.get(1)) };
+        let (failures, window) = (Some(backoff.failures()), has_window.then(|| states.get(1)));
+        return Tried { until: Some(until), failures, window };
     }
-    let tried = if has_window { count(states, 1, rate, now) } else { Tried { until: None, window: None } };
+    let tried = if has_window { count(states, 1, rate, now) } else { Tried::default() };
     if tried.until.is_none() {
         states.keep(0, backoff, backoff.expires_at());
     }
@@ -210,7 +224,7 @@ fn count(states: &mut States<'_>, place: usize, rate: Rate, now: Timestamp) -> T
     if until.is_none() {
         states.keep(place, window.clone(), window.expires_at(rate));
     }
-    Tried { until, window: Some(window) }
+    Tried { until, failures: None, window: Some(window) }
 }
 
 /// Unless somebody has signed in meanwhile: with that all failures are gone.

@@ -114,6 +114,22 @@ on_both_engines! {
         }
     }
 
+    async fn who_failed_too_often_under_a_name_hears_how_often_that_was(stage: Stage) {
+        let app = TestApp::start(stage, Options { sign_in_rate: rate("100/minute"), ..Options::default() }).await;
+        let sign_in = async || {
+            let body = json!({"email": "ann@example.com", "password": "not-the-password"});
+            app.request(Method::POST, "/api/v1/users/login").json(&body).send().await.unwrap()
+        };
+        for _ in 0..6 {
+            assert_eq!(sign_in().await.status(), 401);
+        }
+        let refused = sign_in().await;
+        assert_eq!((refused.status().as_u16(), header(&refused, "retry-after")), (429, "2".to_owned()));
+        let body: Value = refused.json().await.unwrap();
+        let told = ["code", "limit", "current_usage", "retry_after"].map(|what| body[what].clone());
+        assert_eq!(told, [json!("too_many_sign_ins"), json!(5), json!(6), json!(2)]);
+    }
+
     async fn every_answer_but_those_of_probes_says_how_its_limits_stand(stage: Stage) {
         let app = limited(stage, ["off", "off", "100000/minute"]).await;
         let ann = app.user("ann").await;

@@ -1,7 +1,6 @@
 //! What is wrong where somebody came too often, or would spend too much.
 
 use axum::http::StatusCode;
-use domain::limit::Rate;
 use domain::token::notice::LimitKind;
 use store::{StoreError, in_full};
 
@@ -12,11 +11,7 @@ use crate::money::Quantity;
 #[derive(Debug)]
 pub(crate) enum LimitProblem {
     /// Too many attempts to sign in or to register: come again after so many seconds.
-    TooManySignIns {
-        retry_after: u32,
-        /// The address' rate, where it is that.
-        full: Option<Rate>,
-    },
+    TooManySignIns { retry_after: u32, most: usize, used: usize },
     /// More often than a limit allows.
     Reached(Refused),
     /// More than a budget has left.
@@ -64,11 +59,10 @@ impl LimitProblem {
                 Some((Quantity::Count(limit.rate.most() as u64), Quantity::Count(limit.used as u64)))
             }
             Self::OverBudget(exceeded) => Some((exceeded.limit, exceeded.used)),
-            Self::TooManySignIns { full: Some(rate), .. } => {
-                let most = Quantity::Count(rate.most() as u64);
-                Some((most, most))
+            Self::TooManySignIns { most, used, .. } => {
+                Some((Quantity::Count(*most as u64), Quantity::Count(*used as u64)))
             }
-            Self::TooManySignIns { full: None, .. } | Self::Away(_) => None,
+            Self::Away(_) => None,
         }
     }
 
