@@ -118,7 +118,7 @@ impl TestApp {
         let keys = keys.expect("signing keys");
         let (revocations, from) = Revocations::begin(&stage.log, clock.now()).await.expect("the log is up");
         let (following, log, bus) = (revocations.clone(), stage.log.clone(), stage.bus.clone());
-        let (api_keys, stopped) = (ApiKeys::default(), stop.clone());
+        let (api_keys, stopped) = (ApiKeys::new(secret.clone()), stop.clone());
         let followers = Followers { signing_keys: keys.clone(), api_keys: api_keys.clone(), clock: clock.clone() };
         tokio::spawn(async move { following.run(log, bus, from, followers, stopped).await });
         let (providers, live) =

@@ -1,10 +1,12 @@
 //! Keys for programs, roles, and the keys that sign: over HTTP, on both engines.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's words are its panics")]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use api::{Algorithm, BootstrapKey};
 use domain::values::Role;
+use futures::future::join_all;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tests::app::Options;
@@ -33,6 +35,13 @@ async fn created(who: &Persona<'_>, body: Value) -> Value {
     let answer = create(who, body).await;
     assert_eq!(answer.status(), 201);
     answer.json().await.unwrap()
+}
+
+/// Asks for a key under a request's name.
+async fn again(who: &Persona<'_>, name: &str, body: &Value) -> (u16, Value) {
+    let request = who.request(Method::POST, "/api/v1/keys").header("idempotency-key", name);
+    let answer = request.json(body).send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
 async fn with(app: &TestApp, key: &Value, method: Method, path: &str) -> u16 {
@@ -99,6 +108,56 @@ on_both_engines! {
         assert_eq!(at_once.headers()["cache-control"], "no-store");
         let newest: Value = at_once.json().await.unwrap();
         assert_eq!((history(&app, &new["key"]).await, history(&app, &newest["key"]).await), (401, 200));
+    }
+
+    async fn a_key_that_is_asked_for_again_is_the_same(app: TestApp) {
+        let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+        let body = json!({"name": "job", "scopes": ["keys", "chat:read"], "expires_in_days": 2});
+        let first = again(&ann, "one", &body).await;
+        app.clock.advance(60);
+        assert_eq!((first.0, &again(&ann, "one", &body).await), (201, &first), "its end, too");
+        assert_eq!(history(&app, &first.1["key"]).await, 200);
+        let others = [again(&ann, "two", &body).await, again(&bob, "one", &body).await, again(&bob, "two", &body).await];
+        let secrets: BTreeSet<&str> = others.iter().chain([&first]).map(|it| it.1["key"].as_str().unwrap()).collect();
+        assert_eq!(secrets.len(), 4);
+        for other in [
+            json!({"name": "Job", "scopes": ["keys", "chat:read"], "expires_in_days": 2}), json!({"name": "job", "expires_in_days": 2}),
+            json!({"name": "job", "scopes": ["keys", "chat:read"]}),
+        ] {
+            assert_eq!(again(&ann, "one", &other).await.0, 422, "{other}");
+        }
+        let made = || app.request(Method::POST, "/api/v1/keys").header("idempotency-key", "one");
+        let brief = created(&ann, json!({"name": "brief", "scopes": ["keys", "chat:read"], "expires_in_days": 1})).await;
+        let mightier = made().header("x-api-key", brief["key"].as_str().unwrap()).json(&body).send().await.unwrap();
+        assert_eq!(mightier.status(), 403, "it would outlive who asks");
+        let at_once = join_all((0..8).map(|_| again(&ann, "three", &body))).await;
+        assert!(at_once.iter().all(|it| it == &at_once[0] && it.0 == 201), "{at_once:?}");
+        app.settle().await;
+        let listed: Value = ann.request(Method::GET, "/api/v1/keys").send().await.unwrap().json().await.unwrap();
+        assert_eq!(listed.as_array().unwrap().len(), 4);
+        let path = format!("/api/v1/keys/{}", first.1["id"].as_str().unwrap());
+        assert_eq!(ann.request(Method::DELETE, &path).send().await.unwrap().status(), 204);
+        assert_eq!(again(&ann, "one", &body).await.0, 410);
+    }
+
+    async fn a_rotation_that_is_asked_for_again_leaves_the_old_secret_good(app: TestApp) {
+        let ann = app.user("ann").await;
+        let (status, old) = again(&ann, "one", &json!({"name": "job"})).await;
+        assert_eq!(status, 201);
+        let path = format!("/api/v1/keys/{}/rotate", old["id"].as_str().unwrap());
+        let rotate = async |name| {
+            let answer = ann.request(Method::POST, &path).header("idempotency-key", name).send().await.unwrap();
+            (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+        };
+        let first = rotate("one").await;
+        app.clock.advance(60);
+        assert_eq!((first.0, &rotate("one").await), (200, &first));
+        assert_eq!((history(&app, &old["key"]).await, history(&app, &first.1["key"]).await), (200, 200));
+        assert_eq!(again(&ann, "one", &json!({"name": "job"})).await.0, 410, "it has another secret");
+        let second = rotate("two").await;
+        assert_ne!(second.1["key"], first.1["key"]);
+        assert_eq!(rotate("one").await.0, 410, "nor does that one come back");
+        assert_eq!((history(&app, &second.1["key"]).await, rotate("").await.0), (200, 422));
     }
 
     async fn no_key_makes_a_mightier_one(app: TestApp) {

@@ -11,8 +11,9 @@ use crate::values::{Digest, KeyName, Scope};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiKeyCommand {
+    /// The same secret once more is the same command once more.
     Create(NewKey),
-    /// A new secret; the old one is good for a while.
+    /// A new secret; the old one is good for a while. The one that it has is no new one.
     Rotate {
         by: UserId,
         digest: Digest,
@@ -46,6 +47,9 @@ events!(ApiKeyEvent { ApiKeyCreated = "1", ApiKeyRotated = "1", ApiKeyRevoked = 
 pub enum ApiKeyError {
     #[error("the key was created already")]
     AlreadyCreated,
+    /// It has another secret by now, or none.
+    #[error("the secret was the key's, and is so no more")]
+    Replaced,
     /// Nor is it for who does not own it.
     #[error("there is no such key")]
     NotFound,
@@ -59,6 +63,8 @@ pub enum ApiKey {
         key: NewKey,
         /// The secret before the last rotation, and until when it is good.
         old: Option<(Digest, Timestamp)>,
+        /// All secrets before this one: none comes again.
+        former: Vec<Digest>,
     },
     Revoked {
         user: UserId,
@@ -71,8 +77,17 @@ impl ApiKey {
     fn decide(&self, command: ApiKeyCommand, now: Timestamp) -> Result<Vec<ApiKeyEvent>, ApiKeyError> {
         match (self, command) {
             (Self::Unknown, ApiKeyCommand::Create(key)) => Ok(vec![ApiKeyEvent::ApiKeyCreated(key)]),
+            (Self::Active { key, former, .. }, ApiKeyCommand::Create(new)) if key.user == new.user => {
+                if has(key, former, new.digest)? { Ok(Vec::new()) } else { Err(ApiKeyError::AlreadyCreated) }
+            }
+            (Self::Revoked { user }, ApiKeyCommand::Create(new)) if *user == new.user => Err(ApiKeyError::Replaced),
             (Self::Active { .. } | Self::Revoked { .. }, ApiKeyCommand::Create(_)) => Err(ApiKeyError::AlreadyCreated),
-            (Self::Active { key, .. }, ApiKeyCommand::Rotate { by, digest, overlap_seconds }) if key.user == by => {
+            (Self::Active { key, former, .. }, ApiKeyCommand::Rotate { by, digest, overlap_seconds })
+                if key.user == by =>
+            {
+                if has(key, former, digest)? {
+                    return Ok(Vec::new());
+                }
                 let old_until = now.plus_seconds(overlap_seconds.into());
                 Ok(vec![ApiKeyEvent::ApiKeyRotated { user: by, digest, old_until }])
             }
@@ -86,9 +101,11 @@ impl ApiKey {
 
     fn evolve(&mut self, event: ApiKeyEvent) {
         match (event, self) {
-            (ApiKeyEvent::ApiKeyCreated(key), state) => *state = Self::Active { key, old: None },
-            (ApiKeyEvent::ApiKeyRotated { digest, old_until, user: _ }, Self::Active { key, old }) => {
-                *old = Some((std::mem::replace(&mut key.digest, digest), old_until));
+            (ApiKeyEvent::ApiKeyCreated(key), state) => *state = Self::Active { key, old: None, former: Vec::new() },
+            (ApiKeyEvent::ApiKeyRotated { digest, old_until, user: _ }, Self::Active { key, old, former }) => {
+                let before = std::mem::replace(&mut key.digest, digest);
+                former.push(before);
+                *old = Some((before, old_until));
             }
             (ApiKeyEvent::ApiKeyRotated { .. }, Self::Unknown | Self::Revoked { .. }) => {}
             (ApiKeyEvent::ApiKeyRevoked { user }, state) => *state = Self::Revoked { user },
@@ -98,7 +115,7 @@ impl ApiKey {
     /// The key, if there is one that is good now and has this secret.
     #[must_use]
     pub fn with_secret(&self, digest: Digest, now: Timestamp) -> Option<&NewKey> {
-        let Self::Active { key, old } = self else { return None };
+        let Self::Active { key, old, .. } = self else { return None };
         let in_time = key.expires_at.is_none_or(|end| now < end);
         let matches = key.digest == digest || old.is_some_and(|(old, until)| old == digest && now < until);
         (in_time && matches).then_some(key)
@@ -112,6 +129,20 @@ impl ApiKey {
             Self::Unknown | Self::Revoked { .. } => None,
         }
     }
+
+    /// Until when the secret before this one is good.
+    #[must_use]
+    pub const fn old_until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Active { old: Some((_, until)), .. } => Some(*until),
+            Self::Active { old: None, .. } | Self::Unknown | Self::Revoked { .. } => None,
+        }
+    }
+}
+
+/// Whether a key has a secret; an error where it is one of those that it had.
+fn has(key: &NewKey, former: &[Digest], secret: Digest) -> Result<bool, ApiKeyError> {
+    if former.contains(&secret) { Err(ApiKeyError::Replaced) } else { Ok(key.digest == secret) }
 }
 
 #[cfg(test)]
@@ -138,7 +169,11 @@ mod tests {
     }
 
     fn rotated() -> ApiKeyEvent {
-        ApiKeyEvent::ApiKeyRotated { user: id(1), digest: digest(2), old_until: NOW.plus_seconds(10) }
+        rotated_to(2)
+    }
+
+    fn rotated_to(number: u8) -> ApiKeyEvent {
+        ApiKeyEvent::ApiKeyRotated { user: id(1), digest: digest(number), old_until: NOW.plus_seconds(10) }
     }
 
     fn revoked() -> ApiKeyEvent {
@@ -159,9 +194,25 @@ mod tests {
     #[test]
     fn a_key_is_created_once() {
         given::<ApiKey>(vec![]).when(ApiKeyCommand::Create(key())).then_expect_events(vec![created()]);
-        for before in [vec![created()], vec![created(), revoked()]] {
-            given::<ApiKey>(before).when(ApiKeyCommand::Create(key())).then_expect_error(ApiKeyError::AlreadyCreated);
+        let others = [NewKey { digest: digest(9), ..key() }, NewKey { user: id(2), ..key() }];
+        for other in others.map(ApiKeyCommand::Create) {
+            given::<ApiKey>(vec![created()]).when(other).then_expect_error(ApiKeyError::AlreadyCreated);
         }
+    }
+
+    #[test]
+    fn who_asks_again_for_the_same_secret_has_it_as_long_as_the_key_does() {
+        let create = ApiKeyCommand::Create(key());
+        let later = || NewKey { expires_at: Some(NOW.plus_seconds(200)), ..key() };
+        given::<ApiKey>(vec![created()]).when(ApiKeyCommand::Create(later())).then_expect_events(vec![]);
+        given::<ApiKey>(vec![created(), rotated()]).when(rotate(1)).then_expect_events(vec![]);
+        let before = vec![created(), rotated(), rotated_to(3)];
+        for again in [create.clone(), rotate(1)] {
+            given::<ApiKey>(before.clone()).when(again).then_expect_error(ApiKeyError::Replaced);
+        }
+        given::<ApiKey>(vec![created(), revoked()]).when(create).then_expect_error(ApiKeyError::Replaced);
+        assert_eq!(after(before).old_until(), Some(NOW.plus_seconds(10)));
+        assert_eq!(after(vec![created()]).old_until(), None);
     }
 
     #[test]

@@ -12,11 +12,12 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::problem::Problem;
-use crate::tokens::{PresentedKey, digest_of};
+use crate::tokens::{KeySecret, PresentedKey, SecretKey, digest_of};
 
 /// Remembers keys that were looked up. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ApiKeys {
+    secret: SecretKey,
     known: moka::sync::Cache<ApiKeyId, Arc<Known>>,
     /// How often a key has changed: what was looked up meanwhile is not kept.
     changes: Arc<AtomicU64>,
@@ -41,14 +42,19 @@ const KEYS: u64 = 10_000;
 /// A change that this node never hears of is seen after so long.
 const KEPT: Duration = Duration::from_secs(30);
 
-impl Default for ApiKeys {
-    fn default() -> Self {
-        let known = moka::sync::Cache::builder().max_capacity(KEYS).time_to_live(KEPT).build();
-        Self { known, changes: Arc::default() }
-    }
-}
-
 impl ApiKeys {
+    #[must_use]
+    pub fn new(secret: SecretKey) -> Self {
+        let known = moka::sync::Cache::builder().max_capacity(KEYS).time_to_live(KEPT).build();
+        Self { secret, known, changes: Arc::default() }
+    }
+
+    /// A secret for a key: one that nobody has had, or that of a request that may be sent again.
+    pub(crate) fn secret(&self, request: Option<&str>) -> Result<KeySecret, Problem> {
+        let secret = request.map_or_else(KeySecret::fresh, |request| KeySecret::of_request(&self.secret, request));
+        secret.ok_or(Problem::Internal("there is no secret to be had"))
+    }
+
     /// The key of which somebody shows id and secret, if it is good now.
     pub(crate) async fn find(&self, app: &App, shown: PresentedKey) -> Result<Option<FoundKey>, Problem> {
         let PresentedKey { id, digest } = shown;

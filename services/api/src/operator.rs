@@ -119,7 +119,16 @@ impl Operator {
         let name = KeyName::try_from(name).map_err(|invalid| OperatorError::Invalid("name", invalid))?;
         let (id, secret) = (fresh_id(), KeySecret::fresh().ok_or(OperatorError::NoRandomness)?);
         let lifetime_seconds = days.map(|days| i64::from(days) * 86_400);
-        let command = CreateKey { id, user, name, digest: secret.digest(), scopes, lifetime_seconds, at_most: None };
+        let command = CreateKey {
+            id,
+            user,
+            name,
+            digest: secret.digest(),
+            scopes,
+            lifetime_seconds,
+            at_most: None,
+            may_exist: false,
+        };
         self.executor.execute(&command, self.metadata()).await?;
         Ok((id, secret.of(id)))
     }

@@ -30,6 +30,8 @@ pub(crate) struct CreateKey {
     pub(crate) lifetime_seconds: Option<i64>,
     /// The end of the key that makes it, if it was one: it does not outlive that.
     pub(crate) at_most: Option<Timestamp>,
+    /// Id and secret follow from the request: it may have been made before.
+    pub(crate) may_exist: bool,
 }
 
 impl Command for CreateKey {
@@ -41,9 +43,12 @@ impl Command for CreateKey {
         let asked = self.lifetime_seconds.map(|seconds| unit.now().plus_seconds(seconds));
         let expires_at = asked.into_iter().chain(self.at_most).min();
         let (user, name, digest, scopes) = (self.user, self.name.clone(), self.digest, self.scopes.clone());
-        let key = NewKey { user, name, digest, scopes, expires_at };
-        unit.begin::<ApiKey>(self.id).decide(ApiKeyCommand::Create(key.clone()))?;
-        Ok(key)
+        let create = ApiKeyCommand::Create(NewKey { user, name, digest, scopes, expires_at });
+        let mut stream = if self.may_exist { unit.load_fresh(self.id).await? } else { unit.begin::<ApiKey>(self.id) };
+        stream.decide(create)?;
+        let key = stream.state().active().cloned().ok_or(ApiKeyError::NotFound)?;
+        let outlives = |end: Timestamp| key.expires_at.is_none_or(|its| its > end);
+        if self.at_most.is_some_and(outlives) { Err(KeyChange::Mightier) } else { Ok(key) }
     }
 }
 
@@ -65,10 +70,10 @@ impl Command for RotateKey {
 
     async fn run(&self, unit: &mut Unit<'_>) -> Result<(NewKey, Timestamp), KeyChange> {
         let (by, digest, overlap_seconds) = (self.by, self.digest, self.overlap_seconds);
-        let old_until = unit.now().plus_seconds(overlap_seconds.into());
         let mut stream = unit.load_fresh::<ApiKey>(self.id).await?;
         stream.decide(ApiKeyCommand::Rotate { by, digest, overlap_seconds })?;
-        let key = stream.state().active().cloned().ok_or(ApiKeyError::NotFound)?;
+        let (key, old_until) =
+            stream.state().active().cloned().zip(stream.state().old_until()).ok_or(ApiKeyError::NotFound)?;
         if !self.within.include_all(&key.scopes) {
             return Err(KeyChange::Mightier);
         }

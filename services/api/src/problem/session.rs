@@ -12,7 +12,7 @@ pub(crate) enum SessionProblem {
     MovedOn,
     /// It was changed since the client last saw it.
     Changed,
-    /// What the same request made before was deleted since.
+    /// What the same request made before was deleted since, or has another secret.
     Gone,
     /// A message that can't be asked for again.
     NothingToRepeat,
@@ -34,9 +34,11 @@ impl SessionProblem {
                 "session_changed",
                 "The session was changed since you last saw it.",
             ),
-            Self::Gone => {
-                shape(StatusCode::GONE, "deleted", "What this request made when it first came was deleted since.")
-            }
+            Self::Gone => shape(
+                StatusCode::GONE,
+                "deleted",
+                "What this request made when it first came was deleted or replaced since.",
+            ),
             Self::NothingToRepeat => shape(
                 StatusCode::CONFLICT,
                 "nothing_to_repeat",

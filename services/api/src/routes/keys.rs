@@ -10,14 +10,16 @@ use domain::token::api_key::NewKey;
 use domain::values::{KeyName, Scope};
 use projections::token_activity::{self, Key};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use store::fresh_id;
+use uuid::Uuid;
 
 use super::positioned::{Done, MinPosition, NoContent, Secret, Seen};
 use crate::app::App;
 use crate::caller::Caller;
-use crate::commands::{CreateKey, KeyChange, RevokeKey, RotateKey};
-use crate::extract::Body;
-use crate::problem::{Fields, Problem};
+use crate::commands::{CreateKey, KeyChange, RequestKey, RevokeKey, RotateKey};
+use crate::extract::{Body, IdempotencyKey};
+use crate::problem::{Fields, Problem, ReplyProblem, SessionProblem};
 use crate::time::Time;
 use crate::tokens::KeySecret;
 
@@ -46,11 +48,16 @@ pub(super) struct Created {
 pub(super) async fn create(
     State(app): State<App>,
     caller: Caller,
+    again: IdempotencyKey,
     Body(request): Body<KeyRequest>,
 ) -> Result<(StatusCode, Secret<Done<Created>>), Problem> {
     let (name, scopes) = request.parse(&caller)?;
     let lifetime_seconds = request.expires_in_days.map(|days| i64::from(days) * DAY);
-    let (id, secret) = (fresh_id(), fresh_secret()?);
+    let id = again.0.map(|name| RequestKey::of(caller.user, &name).id("api key"));
+    // Another request under the same name would have another secret.
+    let words = id.map(|id: ApiKeyId| json!([id, name.as_str(), scopes, lifetime_seconds]).to_string());
+    let (may_exist, secret) = (id.is_some(), app.api_keys.secret(words.as_deref())?);
+    let id = id.unwrap_or_else(fresh_id);
     let command = CreateKey {
         id,
         user: caller.user,
@@ -59,6 +66,7 @@ pub(super) async fn create(
         scopes,
         lifetime_seconds,
         at_most: caller.key_ends,
+        may_exist,
     };
     let done = app.executor.execute(&command, caller.metadata).await?;
     app.own_writes.note(caller.user, done.position);
@@ -84,10 +92,6 @@ impl KeyRequest {
         }
         Ok((name, scopes))
     }
-}
-
-fn fresh_secret() -> Result<KeySecret, Problem> {
-    KeySecret::fresh().ok_or(Problem::Internal("the system gives no random bytes"))
 }
 
 impl Created {
@@ -154,6 +158,7 @@ pub(super) async fn rotate(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
+    again: IdempotencyKey,
     request: Option<Body<RotateRequest>>,
 ) -> Result<Secret<Done<Rotated>>, Problem> {
     let id: ApiKeyId = id.parse().map_err(|_| Problem::NoSuchKey)?;
@@ -161,7 +166,10 @@ pub(super) async fn rotate(
     if overlap_seconds > LONGEST_OVERLAP {
         return Err(Problem::invalid("overlap_seconds", "must be from 0 to 604800"));
     }
-    let secret = fresh_secret()?;
+    let words = again
+        .0
+        .map(|name| json!(["rotation", id, RequestKey::of(caller.user, &name).id::<Uuid>("rotation")]).to_string());
+    let secret = app.api_keys.secret(words.as_deref())?;
     let command = RotateKey { id, by: caller.user, digest: secret.digest(), overlap_seconds, within: caller.scopes };
     let done = app.executor.execute(&command, caller.metadata).await?;
     app.api_keys.forget(id);
@@ -189,7 +197,8 @@ impl From<KeyChange> for Problem {
         match error {
             KeyChange::Mightier => Self::Forbidden,
             KeyChange::Key(ApiKeyError::NotFound) => Self::NoSuchKey,
-            KeyChange::Key(ApiKeyError::AlreadyCreated) => Self::Internal("a new key's stream was not new"),
+            KeyChange::Key(ApiKeyError::AlreadyCreated) => ReplyProblem::KeyReused.into(),
+            KeyChange::Key(ApiKeyError::Replaced) => SessionProblem::Gone.into(),
             KeyChange::Store(error) => Self::Store(error),
         }
     }

@@ -7,7 +7,7 @@ use domain::values::Digest;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::secret::{random, sha256};
+use super::secret::{SecretKey, random, sha256};
 
 const PREFIX: &str = "cak_";
 
@@ -17,7 +17,17 @@ pub(crate) struct KeySecret(String);
 impl KeySecret {
     /// `None` where the system gives no random bytes.
     pub(crate) fn fresh() -> Option<Self> {
-        random().map(|bytes| Self(URL_SAFE_NO_PAD.encode(bytes)))
+        random().map(Self::of_bytes)
+    }
+
+    /// The same each time for a request that may be sent again, and another one for any other. `None` only where cryptography
+    /// itself fails.
+    pub(crate) fn of_request(secret: &SecretKey, request: &str) -> Option<Self> {
+        secret.derive("the secret of a key that was asked for", request.as_bytes()).map(Self::of_bytes)
+    }
+
+    fn of_bytes(bytes: [u8; 32]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(bytes))
     }
 
     pub(crate) fn digest(&self) -> Digest {

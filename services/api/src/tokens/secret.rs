@@ -39,6 +39,11 @@ impl SecretKey {
     }
 
     fn sealing_key(&self, purpose: &str, with: &[u8]) -> Option<RandomizedNonceKey> {
+        RandomizedNonceKey::new(&AES_256_GCM, &self.derive(purpose, with)?).ok()
+    }
+
+    /// What follows from this secret together with `with`, for one purpose: nobody can guess it who does not have both.
+    pub(crate) fn derive(&self, purpose: &str, with: &[u8]) -> Option<[u8; 32]> {
         struct Length;
         impl KeyType for Length {
             fn len(&self) -> usize {
@@ -48,7 +53,7 @@ impl SecretKey {
         let mut key = [0; 32];
         let derived = Salt::new(HKDF_SHA256, self.as_bytes()).extract(with);
         derived.expand(&[purpose.as_bytes()], Length).ok()?.fill(&mut key).ok()?;
-        RandomizedNonceKey::new(&AES_256_GCM, &key).ok()
+        Some(key)
     }
 }
 

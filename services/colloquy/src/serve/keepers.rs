@@ -21,7 +21,7 @@ pub(super) struct Keepers {
 impl Services {
     /// What is known of tokens, and what keeps it so.
     pub(super) async fn keep_tokens(&self, config: &Config) -> Result<Keepers, Failure> {
-        let (clock, accounts, api_keys) = (Clock::System, &config.accounts, ApiKeys::default());
+        let (clock, accounts, api_keys) = (Clock::System, &config.accounts, ApiKeys::new(config.secret.clone()));
         let db = self.log.db().clone();
         let keys = SigningKeys::open(db.clone(), config.secret.clone(), accounts.algorithm, clock.now()).await?;
         let successors = Successors::new(db);
