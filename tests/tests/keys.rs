@@ -137,7 +137,9 @@ on_both_engines! {
         assert_eq!(listed.as_array().unwrap().len(), 4);
         let path = format!("/api/v1/keys/{}", first.1["id"].as_str().unwrap());
         assert_eq!(ann.request(Method::DELETE, &path).send().await.unwrap().status(), 204);
-        assert_eq!(again(&ann, "one", &body).await.0, 410);
+        assert_eq!(again(&ann, "one", &body).await.0, 410, "it was revoked");
+        app.clock.advance(2 * DAY);
+        assert_eq!(again(&app.sign_in("ann@example.com").await, "two", &body).await.0, 410, "it has ended");
     }
 
     async fn a_rotation_that_is_asked_for_again_leaves_the_old_secret_good(app: TestApp) {
@@ -145,13 +147,16 @@ on_both_engines! {
         let (status, old) = again(&ann, "one", &json!({"name": "job"})).await;
         assert_eq!(status, 201);
         let path = format!("/api/v1/keys/{}/rotate", old["id"].as_str().unwrap());
-        let rotate = async |name| {
-            let answer = ann.request(Method::POST, &path).header("idempotency-key", name).send().await.unwrap();
+        let rotate_for = async |name, overlap: u32| {
+            let request = ann.request(Method::POST, &path).header("idempotency-key", name);
+            let answer = request.json(&json!({"overlap_seconds": overlap})).send().await.unwrap();
             (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
         };
+        let rotate = |name| rotate_for(name, 100);
         let first = rotate("one").await;
         app.clock.advance(60);
         assert_eq!((first.0, &rotate("one").await), (200, &first));
+        assert_eq!(rotate_for("one", 0).await, first, "as was said first");
         assert_eq!((history(&app, &old["key"]).await, history(&app, &first.1["key"]).await), (200, 200));
         assert_eq!(again(&ann, "one", &json!({"name": "job"})).await.0, 410, "it has another secret");
         let second = rotate("two").await;
@@ -177,6 +182,9 @@ on_both_engines! {
         let make = app.request(Method::POST, "/api/v1/keys").header("x-api-key", brief["key"].as_str().unwrap());
         let made = make.json(&json!({"name": "made", "scopes": ["keys"]})).send().await.unwrap();
         assert_eq!(made.json::<Value>().await.unwrap()["expires_at"], brief["expires_at"], "nor one that outlives it");
+        let endless = created(&ann, json!({"name": "endless", "scopes": ["keys"]})).await;
+        let path = format!("/api/v1/keys/{}/rotate", endless["id"].as_str().unwrap());
+        assert_eq!(with(&app, &brief["key"], Method::POST, &path).await, 403, "nor gets hold of one");
         for body in [
             json!({"name": ""}), json!({"name": "x", "scopes": []}), json!({"name": "x", "scopes": ["root"]}),
             json!({"name": "x", "expires_in_days": 0}), json!({"name": "x", "expires_in_days": 3_651}), json!({}),

@@ -47,9 +47,16 @@ impl Command for CreateKey {
         let mut stream = if self.may_exist { unit.load_fresh(self.id).await? } else { unit.begin::<ApiKey>(self.id) };
         stream.decide(create)?;
         let key = stream.state().active().cloned().ok_or(ApiKeyError::NotFound)?;
-        let outlives = |end: Timestamp| key.expires_at.is_none_or(|its| its > end);
-        if self.at_most.is_some_and(outlives) { Err(KeyChange::Mightier) } else { Ok(key) }
+        if key.expires_at.is_some_and(|end| end <= unit.now()) {
+            return Err(ApiKeyError::Replaced.into());
+        }
+        if outlives(&key, self.at_most) { Err(KeyChange::Mightier) } else { Ok(key) }
     }
+}
+
+/// Whether a key is good for longer than that.
+fn outlives(key: &NewKey, at_most: Option<Timestamp>) -> bool {
+    at_most.is_some_and(|end| key.expires_at.is_none_or(|its| its > end))
 }
 
 #[derive(Debug)]
@@ -58,8 +65,9 @@ pub(crate) struct RotateKey {
     pub(crate) by: UserId,
     pub(crate) digest: Digest,
     pub(crate) overlap_seconds: u32,
-    /// What who asks may do: nobody gets hold of a mightier key.
+    /// What who asks may do, and until when: nobody gets hold of a mightier key.
     pub(crate) within: Scopes,
+    pub(crate) at_most: Option<Timestamp>,
 }
 
 impl Command for RotateKey {
@@ -74,10 +82,8 @@ impl Command for RotateKey {
         stream.decide(ApiKeyCommand::Rotate { by, digest, overlap_seconds })?;
         let (key, old_until) =
             stream.state().active().cloned().zip(stream.state().old_until()).ok_or(ApiKeyError::NotFound)?;
-        if !self.within.include_all(&key.scopes) {
-            return Err(KeyChange::Mightier);
-        }
-        Ok((key, old_until))
+        let is_mightier = !self.within.include_all(&key.scopes) || outlives(&key, self.at_most);
+        if is_mightier { Err(KeyChange::Mightier) } else { Ok((key, old_until)) }
     }
 }
 

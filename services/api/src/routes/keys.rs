@@ -12,7 +12,6 @@ use projections::token_activity::{self, Key};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::fresh_id;
-use uuid::Uuid;
 
 use super::positioned::{Done, MinPosition, NoContent, Secret, Seen};
 use crate::app::App;
@@ -39,7 +38,7 @@ const DAY: i64 = 86_400;
 pub(super) struct Created {
     id: ApiKeyId,
     name: String,
-    /// Shown this once.
+    /// Kept nowhere: shown to who asks for it.
     key: String,
     scopes: Vec<Scope>,
     expires_at: Option<Time>,
@@ -53,11 +52,10 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Secret<Done<Created>>), Problem> {
     let (name, scopes) = request.parse(&caller)?;
     let lifetime_seconds = request.expires_in_days.map(|days| i64::from(days) * DAY);
-    let id = again.0.map(|name| RequestKey::of(caller.user, &name).id("api key"));
-    // Another request under the same name would have another secret.
-    let words = id.map(|id: ApiKeyId| json!([id, name.as_str(), scopes, lifetime_seconds]).to_string());
-    let (may_exist, secret) = (id.is_some(), app.api_keys.secret(words.as_deref())?);
-    let id = id.unwrap_or_else(fresh_id);
+    let id = again.0.as_ref().map_or_else(fresh_id, |again| RequestKey::of(caller.user, again).id("api key"));
+    // Another request under the same name has another secret.
+    let words = again.0.map(|again| json!([again, id, name.as_str(), scopes, lifetime_seconds]).to_string());
+    let (may_exist, secret) = (words.is_some(), app.api_keys.secret(words.as_deref())?);
     let command = CreateKey {
         id,
         user: caller.user,
@@ -166,11 +164,16 @@ pub(super) async fn rotate(
     if overlap_seconds > LONGEST_OVERLAP {
         return Err(Problem::invalid("overlap_seconds", "must be from 0 to 604800"));
     }
-    let words = again
-        .0
-        .map(|name| json!(["rotation", id, RequestKey::of(caller.user, &name).id::<Uuid>("rotation")]).to_string());
+    let words = again.0.map(|again| json!([again, id, "rotated"]).to_string());
     let secret = app.api_keys.secret(words.as_deref())?;
-    let command = RotateKey { id, by: caller.user, digest: secret.digest(), overlap_seconds, within: caller.scopes };
+    let command = RotateKey {
+        id,
+        by: caller.user,
+        digest: secret.digest(),
+        overlap_seconds,
+        within: caller.scopes,
+        at_most: caller.key_ends,
+    };
     let done = app.executor.execute(&command, caller.metadata).await?;
     app.api_keys.forget(id);
     app.own_writes.note(caller.user, done.position);
