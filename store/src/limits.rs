@@ -44,9 +44,11 @@ impl Limits {
         let ((queue, waiting), time) = (mpsc::channel(QUEUE), SharedTime::new(clock));
         tokio::spawn(decider::run(db.clone(), time.clone(), waiting));
         let limits = Self { db, time, queue };
-        // What time it is for all, a node knows when it has decided something.
-        let looking = limits.clone();
-        tokio::spawn(async move { looking.decide(Vec::new(), |_| ()).await });
+        if let Db::Postgres(_) = log {
+            // What time it is for all, a node knows when it has decided something.
+            let looking = limits.clone();
+            tokio::spawn(async move { looking.decide(Vec::new(), |_| ()).await });
+        }
         Ok(limits)
     }
 

@@ -61,10 +61,8 @@ pub enum ApiKey {
     Unknown,
     Active {
         key: NewKey,
-        /// The secret before the last rotation, and until when it is good.
-        old: Option<(Digest, Timestamp)>,
-        /// All secrets before this one: none comes again.
-        former: Vec<Digest>,
+        /// All secrets before this one, none of which comes again; and until when the last of them is good, as each was.
+        former: Vec<(Digest, Timestamp)>,
     },
     Revoked {
         user: UserId,
@@ -77,14 +75,12 @@ impl ApiKey {
     fn decide(&self, command: ApiKeyCommand, now: Timestamp) -> Result<Vec<ApiKeyEvent>, ApiKeyError> {
         match (self, command) {
             (Self::Unknown, ApiKeyCommand::Create(key)) => Ok(vec![ApiKeyEvent::ApiKeyCreated(key)]),
-            (Self::Active { key, former, .. }, ApiKeyCommand::Create(new)) if key.user == new.user => {
+            (Self::Active { key, former }, ApiKeyCommand::Create(new)) if key.user == new.user => {
                 if has(key, former, new.digest)? { Ok(Vec::new()) } else { Err(ApiKeyError::AlreadyCreated) }
             }
             (Self::Revoked { user }, ApiKeyCommand::Create(new)) if *user == new.user => Err(ApiKeyError::Replaced),
             (Self::Active { .. } | Self::Revoked { .. }, ApiKeyCommand::Create(_)) => Err(ApiKeyError::AlreadyCreated),
-            (Self::Active { key, former, .. }, ApiKeyCommand::Rotate { by, digest, overlap_seconds })
-                if key.user == by =>
-            {
+            (Self::Active { key, former }, ApiKeyCommand::Rotate { by, digest, overlap_seconds }) if key.user == by => {
                 if has(key, former, digest)? {
                     return Ok(Vec::new());
                 }
@@ -101,11 +97,9 @@ impl ApiKey {
 
     fn evolve(&mut self, event: ApiKeyEvent) {
         match (event, self) {
-            (ApiKeyEvent::ApiKeyCreated(key), state) => *state = Self::Active { key, old: None, former: Vec::new() },
-            (ApiKeyEvent::ApiKeyRotated { digest, old_until, user: _ }, Self::Active { key, old, former }) => {
-                let before = std::mem::replace(&mut key.digest, digest);
-                former.push(before);
-                *old = Some((before, old_until));
+            (ApiKeyEvent::ApiKeyCreated(key), state) => *state = Self::Active { key, former: Vec::new() },
+            (ApiKeyEvent::ApiKeyRotated { digest, old_until, user: _ }, Self::Active { key, former }) => {
+                former.push((std::mem::replace(&mut key.digest, digest), old_until));
             }
             (ApiKeyEvent::ApiKeyRotated { .. }, Self::Unknown | Self::Revoked { .. }) => {}
             (ApiKeyEvent::ApiKeyRevoked { user }, state) => *state = Self::Revoked { user },
@@ -115,9 +109,10 @@ impl ApiKey {
     /// The key, if there is one that is good now and has this secret.
     #[must_use]
     pub fn with_secret(&self, digest: Digest, now: Timestamp) -> Option<&NewKey> {
-        let Self::Active { key, old, .. } = self else { return None };
+        let Self::Active { key, former } = self else { return None };
         let in_time = key.expires_at.is_none_or(|end| now < end);
-        let matches = key.digest == digest || old.is_some_and(|(old, until)| old == digest && now < until);
+        let is_old = former.last().is_some_and(|(old, until)| *old == digest && now < *until);
+        let matches = key.digest == digest || is_old;
         (in_time && matches).then_some(key)
     }
 
@@ -132,17 +127,18 @@ impl ApiKey {
 
     /// Until when the secret before this one is good.
     #[must_use]
-    pub const fn old_until(&self) -> Option<Timestamp> {
+    pub fn old_until(&self) -> Option<Timestamp> {
         match self {
-            Self::Active { old: Some((_, until)), .. } => Some(*until),
-            Self::Active { old: None, .. } | Self::Unknown | Self::Revoked { .. } => None,
+            Self::Active { former, .. } => former.last().map(|(_, until)| *until),
+            Self::Unknown | Self::Revoked { .. } => None,
         }
     }
 }
 
 /// Whether a key has a secret; an error where it is one of those that it had.
-fn has(key: &NewKey, former: &[Digest], secret: Digest) -> Result<bool, ApiKeyError> {
-    if former.contains(&secret) { Err(ApiKeyError::Replaced) } else { Ok(key.digest == secret) }
+fn has(key: &NewKey, former: &[(Digest, Timestamp)], secret: Digest) -> Result<bool, ApiKeyError> {
+    let was_it = former.iter().any(|(old, _)| *old == secret);
+    if was_it { Err(ApiKeyError::Replaced) } else { Ok(key.digest == secret) }
 }
 
 #[cfg(test)]
